@@ -1,0 +1,69 @@
+//! The only door to the operating system: a directory of files, its clockless syncs, and random
+//! bytes.
+//!
+//! Every path is relative to the data directory. Nothing here knows what the bytes mean. What may
+//! be lost in a crash: writes and lengths since the file's last [`DiskFile::sync`]; created,
+//! renamed and removed names since the directory's last [`Disk::sync_directory`].
+
+use std::io::{self, IoSlice};
+use std::path::Path;
+use std::sync::Arc;
+
+mod real;
+#[cfg(any(test, feature = "sim"))]
+mod sim;
+
+pub use real::RealDisk;
+#[cfg(any(test, feature = "sim"))]
+pub use sim::{Call, Crash, Failure, Outcome, SECTOR_BYTES, SimDisk, Traced};
+
+/// A data directory.
+pub trait Disk: Send + Sync + 'static {
+    /// Takes the exclusive lock of the directory, made if it is missing, for as long as the answer
+    /// lives. `Ok(Err(holder))` says who has it.
+    fn lock(&self) -> io::Result<Result<Box<dyn Send + Sync>, String>>;
+
+    /// Makes a directory unless it exists; its parent must exist. Mode 0700.
+    fn create_directory(&self, path: &Path) -> io::Result<()>;
+
+    /// The names in a directory, in no order.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+
+    /// Makes a file for reading and writing; one of that name is emptied. Mode 0600.
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Opens a file for reading and writing.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
+
+    /// Gives a file another name in one step, replacing what has that name.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file's name.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory last.
+    fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+
+    /// Random bytes that cannot be guessed.
+    fn random(&self) -> [u8; 16];
+}
+
+/// An open file. Reads and writes at different offsets may run at the same time.
+pub trait DiskFile: Send + Sync {
+    /// Bytes in the file.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Reads at `offset` until the buffer is full or the file ends; says how many bytes it got.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes all bytes of all slices, one after the other, beginning at `offset`. After an error
+    /// any part of them may have been written.
+    fn write_at(&self, slices: &[IoSlice<'_>], offset: u64) -> io::Result<()>;
+
+    /// Cuts or zero-extends the file.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// Makes what was written last: data, and the length where it changed. After an error nothing
+    /// is known about what lasts, and trying again would prove nothing.
+    fn sync(&self) -> io::Result<()>;
+}

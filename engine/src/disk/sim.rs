@@ -1,0 +1,235 @@
+//! A deterministic, seeded directory in memory that loses what a real one may lose.
+//!
+//! # Fault model
+//!
+//! *Contents.* A file has live contents, which reads see, and durable contents, which a power
+//! failure leaves. Between them lies a list of changes: writes, growth, cuts. A sync moves all of
+//! them to the durable side.
+//!
+//! *Names.* A directory has live and durable names with the same kind of list between them:
+//! appeared, vanished, moved. Syncing a directory moves its changes to the durable side, in their
+//! order. A move between two directories needs both to be synced. Syncing a file says nothing about
+//! its name; a file whose name is lost is gone, and so is all below a directory whose name is lost.
+//!
+//! *Power failure* ([`SimDisk::reboot`]). Of each file's changes a seeded selection survives:
+//! nothing, everything, the changes up to one point, or each by itself with some probability. A
+//! write is as many changes as it touches sectors of [`SECTOR_BYTES`], so it tears and is
+//! reordered; a sector never tears. Two writes to one sector survive apart from each other, which
+//! is worse than a page cache. Bytes that grew but were not written read as zeros. The names'
+//! changes are selected in the same way, all directories together; each survives whole or not at
+//! all, and a file never ends up with two names. The same state and seed give the same outcome;
+//! rebooting a machine that is off again, with another seed, gives another outcome.
+//!
+//! *End of the process* ([`SimDisk::restart`]). Live contents and names stay, and what was not
+//! durable still is not.
+//!
+//! *The call that meets the crash* ([`SimDisk::crash_at`]). A write gets as far as some byte, a
+//! cut, growth or change of names happens or does not, a sync has done nothing more than a power
+//! failure would have by itself. That call fails, and so does every later one, reads included.
+//!
+//! *A failed sync.* What the file had unsynced is in doubt: a seeded selection becomes durable, the
+//! rest never will, though reads go on showing it and later syncs succeed. So works a page cache
+//! that marks pages clean when their write-back failed. A directory's failed sync does the same to
+//! its names.
+//!
+//! *A failed write.* [`Failure::Io`] lets any of its sectors through, [`Failure::NoSpace`] and
+//! [`Failure::ShortWrite`] a beginning of it. Any other call that fails changes nothing.
+//!
+//! *Omission* ([`SimDisk::omit_syncs`]). A sync that is left out answers well and does nothing, to
+//! show that some test would miss it.
+//!
+//! Not in the model: damage to bytes at rest (see [`SimDisk::flip_bit`]), sectors that are half
+//! old and half new, writes that land elsewhere, reads that return old data after a failed sync.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+mod calls;
+mod chance;
+mod contents;
+mod machine;
+mod names;
+#[cfg(test)]
+mod tests;
+mod trace;
+
+pub use contents::SECTOR_BYTES;
+pub use machine::{Crash, Failure};
+pub use trace::{Call, Outcome, Traced};
+
+use machine::Machine;
+
+/// A directory in memory, with faults. Clones are the same directory.
+#[derive(Clone)]
+pub struct SimDisk(Arc<Mutex<Machine>>);
+
+impl SimDisk {
+    /// An empty directory on a machine without faults. The seed decides everything that is left
+    /// to chance.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(Machine::new(seed))))
+    }
+
+    /// Ends the machine by a power failure, if it is not off already, and starts another with what
+    /// survived. Files, locks and clones of this one stay dead. The new machine counts from zero
+    /// and has no faults set.
+    #[must_use]
+    pub fn reboot(&self, seed: u64) -> Self {
+        self.machine().off = true;
+        self.if_power_failed(seed)
+    }
+
+    /// The machine that [`SimDisk::reboot`] would start, while this one goes on.
+    #[must_use]
+    pub fn if_power_failed(&self, seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(
+            self.machine().after_power_failure(seed),
+        )))
+    }
+
+    /// Ends the process, not the machine: as [`SimDisk::reboot`], but everything written is still
+    /// there, and what was not synced may be lost later.
+    #[must_use]
+    pub fn restart(&self) -> Self {
+        let mut machine = self.machine();
+        machine.off = true;
+        Self(Arc::new(Mutex::new(machine.under_next_process())))
+    }
+
+    /// Calls so far that change something or make it last: the points where a crash can differ.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.machine().changes
+    }
+
+    /// Calls so far that only look.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.machine().reads
+    }
+
+    /// Ends the machine in the `nth` changing call from now; 1 is the next one.
+    ///
+    /// # Panics
+    /// If `nth` is 0.
+    pub fn crash_at(&self, nth: u64) {
+        self.machine().crash_at(nth);
+    }
+
+    /// Whether the machine crashed or was replaced by a reboot.
+    #[must_use]
+    pub fn is_off(&self) -> bool {
+        self.machine().off
+    }
+
+    /// Lets one changing call fail: the first, from the `nth` on, that this failure can meet; 1 is
+    /// the next call.
+    ///
+    /// # Panics
+    /// If `nth` is 0.
+    pub fn fail_once(&self, nth: u64, failure: Failure) {
+        self.machine().fail_change(nth, failure, false);
+    }
+
+    /// Lets every changing call that this failure can meet fail, from the `nth` on.
+    ///
+    /// # Panics
+    /// If `nth` is 0.
+    pub fn fail_from(&self, nth: u64, failure: Failure) {
+        self.machine().fail_change(nth, failure, true);
+    }
+
+    /// Lets the `nth` looking call from now fail with an I/O error.
+    ///
+    /// # Panics
+    /// If `nth` is 0.
+    pub fn fail_read_once(&self, nth: u64) {
+        self.machine().fail_read(nth, false);
+    }
+
+    /// Lets every looking call from the `nth` on fail with an I/O error.
+    ///
+    /// # Panics
+    /// If `nth` is 0.
+    pub fn fail_reads_from(&self, nth: u64) {
+        self.machine().fail_read(nth, true);
+    }
+
+    /// Takes back every failure that was ordered. What is in doubt stays so.
+    pub fn repair(&self) {
+        self.machine().repair();
+    }
+
+    /// Leaves out every sync for which `leave_out` says so: it is asked with the file's newest name
+    /// or the directory, and with [`Call::Sync`] or [`Call::SyncDirectory`]. It must not call the
+    /// disk.
+    pub fn omit_syncs(&self, leave_out: impl FnMut(&Path, Call) -> bool + Send + 'static) {
+        self.machine().omit = Some(Box::new(leave_out));
+    }
+
+    /// The last calls, oldest first.
+    #[must_use]
+    pub fn trace(&self) -> Vec<Traced> {
+        self.machine().trace.calls()
+    }
+
+    /// The files that have a name now, in order.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.machine().names.files()
+    }
+
+    /// What a read of the whole file would give, if there is one of that name.
+    #[must_use]
+    pub fn live_bytes(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
+        self.machine().live_bytes(&place(path.as_ref()))
+    }
+
+    /// What is certain to be under that name after a power failure, apart from unsynced changes
+    /// that happen to survive it.
+    #[must_use]
+    pub fn durable_bytes(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
+        self.machine().durable_bytes(&place(path.as_ref()))
+    }
+
+    /// Damages a file at rest: turns over the bit `bit` (0 to 7) of one byte, live and durable.
+    ///
+    /// # Panics
+    /// If there is no such file or byte, or if something in it is not synced.
+    pub fn flip_bit(&self, path: impl AsRef<Path>, offset: usize, bit: u32) {
+        assert!(bit < 8, "a byte has 8 bits");
+        self.machine()
+            .damage(&place(path.as_ref()), |bytes| bytes[offset] ^= 1 << bit);
+    }
+
+    /// Damages a file at rest: cuts it, live and durable.
+    ///
+    /// # Panics
+    /// If there is no such file, it is not longer, or something in it is not synced.
+    pub fn truncate(&self, path: impl AsRef<Path>, length: usize) {
+        self.machine().damage(&place(path.as_ref()), |bytes| {
+            assert!(length < bytes.len(), "nothing to cut");
+            bytes.truncate(length);
+        });
+    }
+
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        locked(&self.0)
+    }
+}
+
+/// A panic elsewhere, in a test's predicate for one, leaves nothing half-done in the machine.
+fn locked(machine: &Mutex<Machine>) -> MutexGuard<'_, Machine> {
+    machine.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One spelling for each path; the root is the empty one.
+fn place(path: &Path) -> PathBuf {
+    let below = |part| match part {
+        Component::Normal(name) => Some(name),
+        Component::CurDir => None,
+        _ => panic!("{} leaves the data directory", path.display()),
+    };
+    path.components().filter_map(below).collect()
+}

@@ -1,0 +1,188 @@
+//! Refusals and faults: an answer and an incident, never mixed.
+
+use std::io;
+use std::path::PathBuf;
+
+use thiserror::Error;
+
+use crate::types::{DatasetId, Invalid, MetadataKey, RecordKey, Sequence, SyncCount};
+
+/// What an operation of the engine may answer instead of its result.
+#[derive(Debug, Clone, Error)]
+pub enum Error {
+    /// The engine said no; nothing changed.
+    #[error(transparent)]
+    Refusal(#[from] Refusal),
+    /// Something broke; whether a write took effect is unknown until the store is reopened.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Only from a [`Reader`](crate::Reader) that may not touch the disk: the answer is not in
+    /// memory, ask again with one that may.
+    #[error("the answer is not in memory and this reader may not read the disk")]
+    NotResident,
+}
+
+impl From<Invalid> for Error {
+    fn from(invalid: Invalid) -> Self {
+        Self::Refusal(Refusal::Invalid(invalid))
+    }
+}
+
+/// A polite no. Nothing changed, and the caller may know why.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Refusal {
+    /// A value that breaks a rule whatever the state.
+    #[error(transparent)]
+    Invalid(#[from] Invalid),
+    /// A record moved on since the caller read it: `Current SyncCount for: <key> is: <server>
+    /// not: <client>`, the wording that clients of the service match on.
+    #[error("Current SyncCount for: {key} is: {server} not: {client}")]
+    Conflict {
+        /// The first stale key in the order of the patches.
+        key: RecordKey,
+        /// The count that the record has; 0 if there is none.
+        server: SyncCount,
+        /// The count that the patch carried.
+        client: SyncCount,
+    },
+    /// A metadata value is not at the version that the proposal expects.
+    #[error("metadata {key} is not as expected: it has {found}")]
+    Unexpected {
+        /// The first key that differs.
+        key: MetadataKey,
+        /// The version found; `None` if there is no value.
+        found: Found,
+    },
+    /// What the call names does not exist.
+    #[error("{0} does not exist")]
+    NoSuch(Subject),
+    /// A listing asked for changes since a count that the dataset has not reached.
+    #[error("No such SyncCount: {0} exists for this Dataset")]
+    NoSuchSyncCount(SyncCount),
+    /// Storing this would pass a limit.
+    #[error("{limit} would pass the limit of {max}")]
+    LimitExceeded {
+        /// Which limit.
+        limit: Limit,
+        /// Its present value.
+        max: u64,
+    },
+    /// Too much waits for the log already; try again soon.
+    #[error("too many writes are waiting; try again soon")]
+    Busy,
+    /// The feed no longer reaches back to the cursor.
+    #[error("the feed begins after sequence {floor}; the cursor is older")]
+    CursorTooOld {
+        /// The oldest sequence after which the feed can be read.
+        floor: Sequence,
+    },
+    /// The cursor belongs to another store, or to this one before it was restored.
+    #[error("the cursor belongs to another store")]
+    ForeignCursor,
+}
+
+/// What a metadata key was found to hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found {
+    /// No value.
+    Nothing,
+    /// A value that was put by the commit with this sequence.
+    Version(Sequence),
+}
+
+impl std::fmt::Display for Found {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("no value"),
+            Self::Version(version) => write!(f, "version {version}"),
+        }
+    }
+}
+
+/// What does not exist.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum Subject {
+    /// A dataset, never written or deleted.
+    #[error("dataset {0}")]
+    Dataset(Box<DatasetId>),
+}
+
+/// A configured limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Limit {
+    /// [`Limits::datasets_per_identity`](crate::Limits::datasets_per_identity).
+    #[error("the number of datasets of the identity")]
+    DatasetsPerIdentity,
+    /// [`Limits::records_per_dataset`](crate::Limits::records_per_dataset).
+    #[error("the number of records of the dataset")]
+    RecordsPerDataset,
+    /// [`Limits::dataset_bytes`](crate::Limits::dataset_bytes).
+    #[error("the size of the dataset in bytes")]
+    DatasetBytes,
+    /// [`Limits::pool_bytes`](crate::Limits::pool_bytes).
+    #[error("the size of the pool in bytes")]
+    PoolBytes,
+    /// [`U48_MAX`](crate::limits::U48_MAX): the counter of the dataset is used up.
+    #[error("the sync count of the dataset")]
+    SyncCount,
+}
+
+/// An incident: what was being done to which file, and why it failed.
+#[derive(Debug, Clone, Error)]
+pub enum Fault {
+    /// The operating system refused.
+    #[error("cannot {doing} {}", path.display())]
+    Io {
+        /// The verb: "read", "write", "sync".
+        doing: &'static str,
+        /// The file, relative to the data directory.
+        path: PathBuf,
+        /// The system's own words.
+        #[source]
+        source: std::sync::Arc<io::Error>,
+    },
+    /// Bytes that were durable are not what was written. Run `syncline check`.
+    #[error("{} is corrupt at offset {offset}{}: {why}", path.display(), at_sequence(*sequence))]
+    Corrupt {
+        /// The file, relative to the data directory.
+        path: PathBuf,
+        /// Byte offset in the file.
+        offset: u64,
+        /// The sequence of the commit that is damaged or missing, where it is known.
+        sequence: Option<Sequence>,
+        /// What does not hold.
+        why: &'static str,
+    },
+    /// The file was written by a version that this one cannot read.
+    #[error("{} has format version {found}; this build reads {known}", path.display())]
+    Version {
+        /// The file, relative to the data directory.
+        path: PathBuf,
+        /// The version found.
+        found: u16,
+        /// The version that this build reads.
+        known: u16,
+    },
+    /// Another process has the directory open.
+    #[error("the data directory is in use by {holder}")]
+    Locked {
+        /// Who, as it wrote itself into the lock file.
+        holder: String,
+    },
+    /// An earlier write or sync failed, so no later one is accepted; reopen the store.
+    #[error("the store is halted since an earlier write failed ({why}); reopen it")]
+    Halted {
+        /// The first failure.
+        why: std::sync::Arc<str>,
+    },
+    /// No space for the next segment. Nothing was written; reads go on, writes may be tried again.
+    #[error("no space left for the next log segment")]
+    StorageFull,
+    /// The store was closed.
+    #[error("the store is closed")]
+    Closed,
+}
+
+fn at_sequence(sequence: Option<Sequence>) -> String {
+    sequence.map_or_else(String::new, |sequence| format!(" (sequence {sequence})"))
+}

@@ -1,0 +1,327 @@
+//! One dataset's records and tombstones at one count: immutable, shared, in listing order.
+//!
+//! The newest records stand last, so whatever a listing or a frame needs is the end of the page.
+//! Invariants: records are ordered by (sync count, key) without a key twice; no tombstone is at or
+//! below the floor; the facts are what a recount would find.
+
+use bytes::Bytes;
+
+use crate::commit::Facts;
+use crate::limits::{CHAIN_LINKS_MAX, WHOLE_BYTES};
+use crate::record::{RecordRef, Records};
+use crate::codec::Decoder;
+use crate::types::{Location, ModifiedBy, SyncCount, Timestamp};
+
+/// A frame that a cold read of the dataset visits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    /// The dataset's count in that frame.
+    pub(crate) sync_count: SyncCount,
+    pub(crate) location: Location,
+}
+
+/// A dataset at one count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    facts: Facts,
+    bytes: Bytes,
+    /// Where each record begins, in listing order.
+    offsets: Box<[u32]>,
+    /// Positions in `offsets`, ordered by key.
+    by_key: Box<[u32]>,
+    /// The frames that hold the page, newest first; the last one is an image.
+    links: Box<[Link]>,
+}
+
+/// What a page becomes by an update.
+pub(crate) struct Update<'a> {
+    /// The records that are new, ordered by key, all with the count after the update.
+    pub(crate) written: &'a [RecordRef<'a>],
+    pub(crate) sync_count: SyncCount,
+    pub(crate) now: Timestamp,
+    /// Tombstones that were made before this are purged.
+    pub(crate) purge_before: Timestamp,
+    /// Most tombstones that stay, and most bytes of their keys.
+    pub(crate) tombstones_max: (usize, usize),
+    pub(crate) modified_by: &'a ModifiedBy,
+}
+
+impl Page {
+    /// A dataset without records: never written, or just deleted.
+    pub(crate) fn empty(sync_count: SyncCount, floor: SyncCount) -> Self {
+        Self {
+            facts: Facts { sync_count, floor, ..Facts::default() },
+            bytes: Bytes::new(),
+            offsets: Box::default(),
+            by_key: Box::default(),
+            links: Box::default(),
+        }
+    }
+
+    /// The page of records in listing order and the facts that go with them.
+    pub(crate) fn new(facts: Facts, records: &Records, links: Box<[Link]>) -> Self {
+        let mut offsets = Vec::with_capacity(records.len());
+        let mut keys = Vec::with_capacity(records.len());
+        let mut offset = 0;
+        for (position, record) in (0u32..).zip(records.iter()) {
+            offsets.push(offset);
+            keys.push((record.key, position));
+            offset += narrow(record.encoded_len());
+        }
+        keys.sort_unstable();
+        let by_key = keys.into_iter().map(|(_, position)| position).collect();
+        let bytes = records.bytes().clone();
+        Self { facts, bytes, offsets: offsets.into(), by_key, links }
+    }
+
+    pub(crate) fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    pub(crate) fn links(&self) -> &[Link] {
+        &self.links
+    }
+
+    /// Whether the dataset exists: it was written since it was last deleted.
+    pub(crate) fn exists(&self) -> bool {
+        !self.links.is_empty()
+    }
+
+    /// Memory that the page takes, near enough.
+    pub(crate) fn memory(&self) -> usize {
+        self.bytes.len() + 8 * self.offsets.len() + size_of::<Link>() * self.links.len() + 256
+    }
+
+    /// Whether the facts are what a recount finds.
+    pub(crate) fn counts_hold(&self) -> bool {
+        let mut counted = Facts::default();
+        for position in 0..self.len() {
+            counted.add(&self.at(position));
+        }
+        let sizes = |facts: &Facts| {
+            (facts.bytes, facts.live, facts.tombstones, facts.tombstone_bytes)
+        };
+        sizes(&counted) == sizes(&self.facts)
+    }
+
+    /// Records and tombstones.
+    pub(crate) fn len(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// The record at a position of the listing order.
+    pub(crate) fn at(&self, position: usize) -> RecordRef<'_> {
+        let mut input = Decoder::new(&self.bytes[self.offsets[position] as usize..]);
+        RecordRef::decode(&mut input).expect("the page was checked when it was made")
+    }
+
+    /// The record or tombstone of a key.
+    pub(crate) fn get(&self, key: &str) -> Option<RecordRef<'_>> {
+        let place = self.find(key).ok()?;
+        Some(self.at(self.by_key[place] as usize))
+    }
+
+    fn find(&self, key: &str) -> Result<usize, usize> {
+        self.by_key.binary_search_by(|&position| self.at(position as usize).key.cmp(key))
+    }
+
+    /// The first position after every record for which `before` holds.
+    pub(crate) fn partition(&self, before: impl Fn(RecordRef<'_>) -> bool) -> usize {
+        let (mut low, mut high) = (0, self.len());
+        while low < high {
+            let middle = low.midpoint(high);
+            if before(self.at(middle)) { low = middle + 1 } else { high = middle }
+        }
+        low
+    }
+
+    /// The first position with a count above this one.
+    pub(crate) fn after(&self, sync_count: SyncCount) -> usize {
+        self.partition(|record| record.sync_count <= sync_count)
+    }
+
+    /// The records from one position up to another, in place.
+    pub(crate) fn slice(&self, from: usize, to: usize) -> Records {
+        let (start, end) = (self.offset(from), self.offset(to));
+        Records::believed(self.bytes.slice(start..end), to - from)
+    }
+
+    fn offset(&self, position: usize) -> usize {
+        self.offsets.get(position).map_or(self.bytes.len(), |&offset| offset as usize)
+    }
+
+    /// Bytes of the records that are newer than a count.
+    fn bytes_after(&self, sync_count: SyncCount) -> usize {
+        self.bytes.len() - self.offset(self.after(sync_count))
+    }
+
+    /// How far back the frame of this page's newest count should reach, and which frame it then
+    /// links to: `links` are the frames of the page before.
+    ///
+    /// A run of older records is carried while it is no larger than what is carried already, so
+    /// every byte is written again about once per doubling and a chain has about as many links as
+    /// there are doublings; an image is a run like any other.
+    pub(crate) fn reach(&self, links: &[Link]) -> (SyncCount, Box<[Link]>) {
+        let whole = (SyncCount::ZERO, Box::default());
+        if self.bytes.len() <= WHOLE_BYTES || links.is_empty() {
+            return whole;
+        }
+        let floor_of = |at: usize| links.get(at).map_or(SyncCount::ZERO, |link| link.sync_count);
+        let mut first = 0;
+        while first < links.len() {
+            let carried = self.bytes_after(floor_of(first));
+            let with_next = self.bytes_after(floor_of(first + 1));
+            let too_long = links.len() - first >= CHAIN_LINKS_MAX;
+            if with_next - carried > carried && !too_long {
+                return (floor_of(first), links[first..].into());
+            }
+            first += 1;
+        }
+        whole
+    }
+
+    /// The page with the frame that holds its newest count in front of the older ones.
+    pub(crate) fn linked(mut self, newest: Location, older: &[Link]) -> Self {
+        let newest = Link { sync_count: self.facts.sync_count, location: newest };
+        self.links = std::iter::once(newest).chain(older.iter().copied()).collect();
+        self
+    }
+
+    /// The page after an update; its links are still to be set.
+    pub(crate) fn updated(&self, update: &Update<'_>) -> Self {
+        let mut gone: Vec<u32> = update
+            .written
+            .iter()
+            .filter_map(|record| self.find(record.key).ok().map(|place| self.by_key[place]))
+            .collect();
+        gone.sort_unstable();
+        let mut facts = self.facts_without(&gone);
+        facts.sync_count = update.sync_count;
+        facts.modified = update.now;
+        facts.modified_by = update.modified_by.clone();
+        if !self.exists() {
+            facts.created = update.now;
+        }
+        for record in update.written {
+            facts.add(record);
+        }
+        self.purge(&mut facts, &mut gone, update);
+        self.rebuilt(facts, &gone, update.written)
+    }
+
+    fn facts_without(&self, gone: &[u32]) -> Facts {
+        let mut facts = self.facts.clone();
+        for &position in gone {
+            facts.subtract(&self.at(position as usize));
+        }
+        facts
+    }
+
+    /// Adds the oldest tombstones to `gone` while they are too old, too many or too large.
+    fn purge(&self, facts: &mut Facts, gone: &mut Vec<u32>, update: &Update<'_>) {
+        if facts.tombstones == 0 {
+            return;
+        }
+        let (count_max, bytes_max) = update.tombstones_max;
+        let overwritten = gone.clone();
+        for position in 0..narrow(self.len()) {
+            let record = self.at(position as usize);
+            if record.value.is_some() || overwritten.binary_search(&position).is_ok() {
+                continue;
+            }
+            let fits = facts.tombstones as usize <= count_max
+                && facts.tombstone_bytes as usize <= bytes_max;
+            // All tombstones of one commit go together: the floor cannot tell them apart.
+            if fits && record.modified >= update.purge_before && record.sync_count > facts.floor {
+                break;
+            }
+            facts.subtract(&record);
+            facts.floor = facts.floor.max(record.sync_count);
+            gone.push(position);
+        }
+        gone.sort_unstable();
+    }
+
+    fn rebuilt(&self, facts: Facts, gone: &[u32], written: &[RecordRef<'_>]) -> Self {
+        let added: usize = written.iter().map(RecordRef::encoded_len).sum();
+        let kept = self.len() - gone.len();
+        let removed: usize = gone
+            .iter()
+            .map(|&at| self.offset(at as usize + 1) - self.offset(at as usize))
+            .sum();
+        let mut bytes = Vec::with_capacity(self.bytes.len() - removed + added);
+        let mut offsets = Vec::with_capacity(kept + written.len());
+        let mut from = 0;
+        for &stop in gone.iter().chain(std::iter::once(&narrow(self.len()))) {
+            let (start, end) = (self.offset(from), self.offset(stop as usize));
+            let base = bytes.len();
+            offsets.extend(
+                self.offsets[from..stop as usize]
+                    .iter()
+                    .map(|&offset| narrow(offset as usize - start + base)),
+            );
+            bytes.extend_from_slice(&self.bytes[start..end]);
+            from = stop as usize + 1;
+        }
+        for record in written {
+            offsets.push(narrow(bytes.len()));
+            record.encode(&mut bytes);
+        }
+        let by_key = self.merged_keys(gone, written, kept);
+        Self {
+            facts,
+            bytes: bytes.into(),
+            offsets: offsets.into(),
+            by_key,
+            links: Box::default(),
+        }
+    }
+
+    /// `by_key` without what is gone and with what is written, which stands last in the page.
+    fn merged_keys(&self, gone: &[u32], written: &[RecordRef<'_>], kept: usize) -> Box<[u32]> {
+        let mut by_key = Vec::with_capacity(kept + written.len());
+        let mut fresh = (narrow(kept)..).zip(written).peekable();
+        for &position in &*self.by_key {
+            let shift = match gone.binary_search(&position) {
+                Ok(_) => continue,
+                Err(shift) => narrow(shift),
+            };
+            if fresh.peek().is_some() {
+                let key = self.at(position as usize).key;
+                while let Some((new, _)) = fresh.next_if(|(_, record)| record.key < key) {
+                    by_key.push(new);
+                }
+            }
+            by_key.push(position - shift);
+        }
+        by_key.extend(fresh.map(|(new, _)| new));
+        by_key.into()
+    }
+}
+
+impl Facts {
+    pub(crate) fn add(&mut self, record: &RecordRef<'_>) {
+        if record.value.is_some() {
+            self.live += 1;
+            self.bytes += narrow(record.size());
+        } else {
+            self.tombstones += 1;
+            self.tombstone_bytes += narrow(record.key.len());
+        }
+    }
+
+    fn subtract(&mut self, record: &RecordRef<'_>) {
+        if record.value.is_some() {
+            self.live -= 1;
+            self.bytes -= narrow(record.size());
+        } else {
+            self.tombstones -= 1;
+            self.tombstone_bytes -= narrow(record.key.len());
+        }
+    }
+}
+
+/// Positions and offsets in a page: a page is smaller than a frame.
+fn narrow(value: usize) -> u32 {
+    u32::try_from(value).expect("a page is smaller than 4 GiB")
+}

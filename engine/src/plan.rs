@@ -1,0 +1,383 @@
+//! Plan decides: from the state, the pages and a proposal to a commit, or to a polite no.
+//!
+//! Pure: it changes nothing, reads no clock and no disk, and gives the same answer each time. The
+//! rules are those of `docs/PROTOCOL.md`: counts compared per record, sizes and limits exact.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use crate::commit::{Cause, Change, Commit, DatasetChange, Facts};
+use crate::error::{Found, Limit, Refusal, Subject};
+use crate::limits::{
+    CHANGES_PER_COMMIT_MAX, DATASETS_PER_IDENTITY_MAX, Limits, TOMBSTONE_AGE_MS,
+    TOMBSTONE_BYTES_MAX, TOMBSTONES_PER_DATASET_MAX,
+};
+use crate::page::{self, Link, Page};
+use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
+use crate::record::RecordRef;
+use crate::state::State;
+use crate::types::{
+    DatasetId, DatasetName, Expected, IdentityId, MetadataKey, ModifiedBy, Patch, PatchOp,
+    PoolId, SyncCount, Timestamp, invalid,
+};
+
+/// What a decision rests on.
+pub(crate) struct Ground<'a> {
+    pub(crate) state: &'a State,
+    /// The newest page of a dataset that exists.
+    pub(crate) page: &'a dyn Fn(&DatasetId) -> Arc<Page>,
+    pub(crate) limits: &'a Limits,
+}
+
+/// A decision: the facts, and what to remember and to tell once they are durable.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) commit: Commit,
+    pub(crate) outcomes: Vec<Outcome>,
+    pub(crate) pages: Vec<PlannedPage>,
+    /// Whose datasets come to be.
+    created: Vec<(PoolId, IdentityId)>,
+}
+
+/// A page that waits for its location.
+#[derive(Debug)]
+pub(crate) struct PlannedPage {
+    /// Which change of the commit holds it.
+    pub(crate) change: usize,
+    pub(crate) page: Page,
+    pub(crate) older: Box<[Link]>,
+}
+
+/// Decides on a proposal.
+pub(crate) fn plan(
+    ground: &Ground<'_>,
+    proposal: &Proposal,
+    now: Timestamp,
+) -> Result<Plan, Refusal> {
+    check_shape(&proposal.wishes)?;
+    for (key, expected) in &proposal.expect {
+        check_expected(ground.state, key, *expected)?;
+    }
+    let time = now.max(ground.state.time);
+    let commit = Commit {
+        sequence: ground.state.sequence.next(),
+        time,
+        note: proposal.note.clone(),
+        changes: Vec::with_capacity(proposal.wishes.len()),
+    };
+    let mut plan = Plan { commit, outcomes: Vec::new(), pages: Vec::new(), created: Vec::new() };
+    for wish in &proposal.wishes {
+        let (change, outcome) = plan.decide(ground, wish)?;
+        plan.commit.changes.push(change);
+        plan.outcomes.push(outcome);
+    }
+    Ok(plan)
+}
+
+impl Plan {
+    fn decide(&mut self, ground: &Ground<'_>, wish: &Wish) -> Result<(Change, Outcome), Refusal> {
+        match wish {
+            Wish::Update { dataset, patches, modified_by } => {
+                self.update(ground, dataset, patches, modified_by)
+            }
+            Wish::DeleteDataset { dataset, modified_by } => {
+                delete_dataset(ground, dataset, modified_by)
+            }
+            Wish::DeleteIdentity { pool, identity } => {
+                let found = ground.state.identity(pool, identity);
+                let datasets = found
+                    .into_iter()
+                    .flat_map(|identity| &identity.datasets)
+                    .map(|dataset| (dataset.name.clone(), dataset.sync_count))
+                    .collect();
+                let change =
+                    Change::IdentityDeleted { pool: *pool, identity: *identity, datasets };
+                Ok((change, Outcome::DeletedIdentity))
+            }
+            Wish::DeletePool { pool } => {
+                Ok((Change::PoolDeleted { pool: *pool }, Outcome::DeletedPool))
+            }
+            Wish::PutMetadata { key, value, expected } => {
+                check_expected(ground.state, key, *expected)?;
+                let change = Change::MetadataPut { key: key.clone(), value: value.clone() };
+                Ok((change, Outcome::PutMetadata))
+            }
+            Wish::DeleteMetadata { key, expected } => {
+                check_expected(ground.state, key, *expected)?;
+                Ok((Change::MetadataDeleted { key: key.clone() }, Outcome::DeletedMetadata))
+            }
+        }
+    }
+
+    fn update(
+        &mut self,
+        ground: &Ground<'_>,
+        dataset: &DatasetId,
+        patches: &[Patch],
+        modified_by: &ModifiedBy,
+    ) -> Result<(Change, Outcome), Refusal> {
+        let before = page_of(ground, dataset);
+        let sync_count = next_count(&before)?;
+        let by_key = sorted_by_key(patches)?;
+        for patch in patches {
+            check_count(&before, patch)?;
+        }
+        let now = self.commit.time;
+        let written: Vec<_> =
+            by_key.iter().map(|patch| written(patch, sync_count, now, modified_by)).collect();
+        let page = before.updated(&page::Update {
+            written: &written,
+            sync_count,
+            now,
+            purge_before: Timestamp::believed(now.get().saturating_sub(TOMBSTONE_AGE_MS)),
+            tombstones_max: (TOMBSTONES_PER_DATASET_MAX, TOMBSTONE_BYTES_MAX),
+            modified_by,
+        });
+        self.check_limits(ground, dataset, &before, page.facts())?;
+        if !before.exists() {
+            self.created.push((dataset.pool, dataset.identity));
+        }
+        let (covers_from, older) = page.reach(before.links());
+        let change = Change::Dataset(DatasetChange {
+            cause: Cause::Update,
+            dataset: dataset.clone(),
+            facts: page.facts().clone(),
+            covers_from,
+            link: older.first().map(|link| link.location),
+            records: page.slice(page.after(covers_from), page.len()),
+        });
+        let records = patches
+            .iter()
+            .map(|patch| self::written(patch, sync_count, now, modified_by).to_record())
+            .collect();
+        self.pages.push(PlannedPage { change: self.commit.changes.len(), page, older });
+        Ok((change, Outcome::Updated { sync_count, records }))
+    }
+
+    /// Limits refuse growth only, so that lowering one locks nobody out of removing.
+    fn check_limits(
+        &self,
+        ground: &Ground<'_>,
+        dataset: &DatasetId,
+        before: &Page,
+        after: &Facts,
+    ) -> Result<(), Refusal> {
+        let exceeded = |limit, max: usize| Refusal::LimitExceeded { limit, max: max as u64 };
+        let limits = ground.limits;
+        let (was, is) = (before.facts(), after);
+        if is.live > was.live && is.live as usize > limits.records_per_dataset {
+            return Err(exceeded(Limit::RecordsPerDataset, limits.records_per_dataset));
+        }
+        if is.bytes > was.bytes && is.bytes as usize > limits.dataset_bytes {
+            return Err(exceeded(Limit::DatasetBytes, limits.dataset_bytes));
+        }
+        if is.tombstones as usize > TOMBSTONES_PER_DATASET_MAX
+            || is.tombstone_bytes as usize > TOMBSTONE_BYTES_MAX
+        {
+            return Err(invalid("patches", "remove at most 4096 records and 1 MiB of keys at once").into());
+        }
+        if !before.exists() {
+            let owner = (dataset.pool, dataset.identity);
+            let identity = ground.state.identity(&owner.0, &owner.1);
+            let stored = identity.map_or(0, |identity| identity.live().count());
+            let planned = self.created.iter().filter(|&&created| created == owner).count();
+            let max = limits.datasets_per_identity.min(DATASETS_PER_IDENTITY_MAX);
+            if stored + planned >= max {
+                return Err(exceeded(Limit::DatasetsPerIdentity, max));
+            }
+        }
+        self.check_pool_bytes(ground, dataset, u64::from(was.bytes), u64::from(is.bytes))
+    }
+
+    fn check_pool_bytes(
+        &self,
+        ground: &Ground<'_>,
+        dataset: &DatasetId,
+        was: u64,
+        is: u64,
+    ) -> Result<(), Refusal> {
+        let max = ground.limits.pool_bytes;
+        if max == 0 || is <= was {
+            return Ok(());
+        }
+        let mut bytes = ground.state.pools.get(&dataset.pool).map_or(0, |pool| pool.bytes);
+        for change in &self.commit.changes {
+            if let Change::Dataset(change) = change
+                && change.dataset.pool == dataset.pool
+            {
+                let stored = stored_bytes(ground.state, &change.dataset);
+                bytes = bytes - stored + u64::from(change.facts.bytes);
+            }
+        }
+        if bytes - was + is > max {
+            return Err(Refusal::LimitExceeded { limit: Limit::PoolBytes, max });
+        }
+        Ok(())
+    }
+}
+
+fn stored_bytes(state: &State, dataset: &DatasetId) -> u64 {
+    state
+        .identity(&dataset.pool, &dataset.identity)
+        .and_then(|identity| identity.dataset(&dataset.name))
+        .map_or(0, |dataset| u64::from(dataset.bytes))
+}
+
+fn page_of(ground: &Ground<'_>, dataset: &DatasetId) -> Arc<Page> {
+    let head = ground.state.head(dataset);
+    let Some(location) = head.location else {
+        return Arc::new(Page::empty(head.sync_count, head.floor));
+    };
+    let page = (ground.page)(dataset);
+    assert_eq!(page.links()[0].location, location, "the page is the newest one");
+    page
+}
+
+fn next_count(page: &Page) -> Result<SyncCount, Refusal> {
+    page.facts().sync_count.next().ok_or(Refusal::LimitExceeded {
+        limit: Limit::SyncCount,
+        max: SyncCount::MAX.get(),
+    })
+}
+
+fn sorted_by_key(patches: &[Patch]) -> Result<Vec<&Patch>, Refusal> {
+    if patches.is_empty() {
+        return Err(invalid("patches", "must not be empty").into());
+    }
+    let mut by_key: Vec<_> = patches.iter().collect();
+    by_key.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    match by_key.windows(2).find(|pair| pair[0].key == pair[1].key) {
+        Some(pair) => {
+            Err(invalid("patches", format!("the key {} occurs twice", pair[0].key)).into())
+        }
+        None => Ok(by_key),
+    }
+}
+
+/// A record or tombstone must have the count that the client saw. A key without either may be
+/// written by who never knew it (0), or who has listed everything since the floor; a count below
+/// the floor comes from a client that knew something which was removed since (decision 4).
+fn check_count(page: &Page, patch: &Patch) -> Result<(), Refusal> {
+    let client = patch.sync_count;
+    let server = match page.get(patch.key.as_str()) {
+        Some(record) => record.sync_count,
+        None if client >= page.facts().floor && client <= page.facts().sync_count => return Ok(()),
+        None => SyncCount::ZERO,
+    };
+    if server == client {
+        return Ok(());
+    }
+    Err(Refusal::Conflict { key: patch.key.clone(), server, client })
+}
+
+fn written<'a>(
+    patch: &'a Patch,
+    sync_count: SyncCount,
+    now: Timestamp,
+    modified_by: &'a ModifiedBy,
+) -> RecordRef<'a> {
+    RecordRef {
+        key: patch.key.as_str(),
+        value: match &patch.op {
+            PatchOp::Replace(value) => Some(value.as_str()),
+            PatchOp::Remove => None,
+        },
+        sync_count,
+        modified: now,
+        modified_by: match modified_by {
+            ModifiedBy::Owner => None,
+            ModifiedBy::Other(name) => Some(name),
+        },
+        device_modified: patch.device_modified.unwrap_or(now),
+    }
+}
+
+fn delete_dataset(
+    ground: &Ground<'_>,
+    dataset: &DatasetId,
+    modified_by: &ModifiedBy,
+) -> Result<(Change, Outcome), Refusal> {
+    let before = page_of(ground, dataset);
+    if !before.exists() {
+        return Err(Refusal::NoSuch(Subject::Dataset(Box::new(dataset.clone()))));
+    }
+    let change = Change::DatasetDeleted {
+        dataset: dataset.clone(),
+        sync_count: next_count(&before)?,
+        modified_by: modified_by.clone(),
+    };
+    Ok((change, Outcome::DeletedDataset(info(&dataset.name, before.facts()))))
+}
+
+/// What a dataset's facts say to a caller.
+pub(crate) fn info(name: &DatasetName, facts: &Facts) -> DatasetInfo {
+    DatasetInfo {
+        name: name.clone(),
+        sync_count: facts.sync_count,
+        bytes: u64::from(facts.bytes),
+        records: u64::from(facts.live),
+        created: facts.created,
+        modified: facts.modified,
+        modified_by: facts.modified_by.clone(),
+    }
+}
+
+fn check_expected(state: &State, key: &MetadataKey, expected: Expected) -> Result<(), Refusal> {
+    let found = state.metadata.get(key).map(|place| place.version);
+    let holds = match expected {
+        Expected::Anything => true,
+        Expected::Nothing => found.is_none(),
+        Expected::Something => found.is_some(),
+        Expected::Version(version) => found == Some(version),
+    };
+    if holds {
+        return Ok(());
+    }
+    let found = found.map_or(Found::Nothing, Found::Version);
+    Err(Refusal::Unexpected { key: key.clone(), found })
+}
+
+/// Wishes of one proposal must not touch each other, so that their order does not matter.
+fn check_shape(wishes: &[Wish]) -> Result<(), Refusal> {
+    if wishes.is_empty() || wishes.len() > CHANGES_PER_COMMIT_MAX {
+        return Err(invalid("wishes", "must be 1 to 65000").into());
+    }
+    if wishes.len() == 1 {
+        return Ok(());
+    }
+    let twice = |what: &str| Err(invalid("wishes", format!("{what} is touched twice")).into());
+    let (mut pools, mut identities) = (HashSet::new(), HashSet::new());
+    for wish in wishes {
+        let fresh = match wish {
+            Wish::DeletePool { pool } => pools.insert(pool),
+            Wish::DeleteIdentity { pool, identity } => identities.insert((pool, identity)),
+            _ => true,
+        };
+        if !fresh {
+            return twice("a deleted pool or identity");
+        }
+    }
+    if identities.iter().any(|(pool, _)| pools.contains(pool)) {
+        return twice("a deleted pool");
+    }
+    let (mut datasets, mut keys) = (HashSet::new(), HashSet::new());
+    for wish in wishes {
+        match wish {
+            Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => {
+                if pools.contains(&dataset.pool)
+                    || identities.contains(&(&dataset.pool, &dataset.identity))
+                    || !datasets.insert(dataset)
+                {
+                    return twice(&format!("dataset {dataset}"));
+                }
+            }
+            Wish::PutMetadata { key, .. } | Wish::DeleteMetadata { key, .. } => {
+                if !keys.insert(key) {
+                    return twice(&format!("metadata {key}"));
+                }
+            }
+            Wish::DeleteIdentity { .. } | Wish::DeletePool { .. } => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! What a caller may wish for, and what it is told afterwards.
+
+use crate::record::Record;
+use crate::types::{
+    DatasetId, DatasetName, Expected, IdentityId, MetadataKey, MetadataValue, ModifiedBy, Note,
+    Patch, PoolId, Sequence, SyncCount, Timestamp,
+};
+
+/// What to change: all of it or nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Proposal {
+    /// Kept with the commit and told by the feed; the engine does not look at it.
+    pub note: Note,
+    /// Metadata that must be as stated though it is not changed.
+    pub expect: Vec<(MetadataKey, Expected)>,
+    /// At least one and at most 65,000; each dataset, identity, pool and metadata key at most
+    /// once, and nothing inside an identity or pool that is deleted with it.
+    pub wishes: Vec<Wish>,
+}
+
+impl From<Wish> for Proposal {
+    fn from(wish: Wish) -> Self {
+        Self { wishes: vec![wish], ..Self::default() }
+    }
+}
+
+/// One change that is wished for.
+#[derive(Clone, Debug)]
+pub enum Wish {
+    /// Apply all patches to a dataset, which comes to be if it does not exist.
+    Update {
+        /// The dataset.
+        dataset: DatasetId,
+        /// At least one, no key twice.
+        patches: Vec<Patch>,
+        /// Who does it.
+        modified_by: ModifiedBy,
+    },
+    /// Delete a dataset, its records and its tombstones; its count is remembered.
+    DeleteDataset {
+        /// The dataset, which must exist.
+        dataset: DatasetId,
+        /// Who does it.
+        modified_by: ModifiedBy,
+    },
+    /// Delete an identity and all that belongs to it. The id must not be used again: its counts
+    /// are not remembered.
+    DeleteIdentity {
+        /// The pool of the identity.
+        pool: PoolId,
+        /// The identity, with or without datasets.
+        identity: IdentityId,
+    },
+    /// Delete a pool and all that belongs to it. The id must not be used again.
+    DeletePool {
+        /// The pool, with or without identities.
+        pool: PoolId,
+    },
+    /// Give a metadata key a value.
+    PutMetadata {
+        /// The key.
+        key: MetadataKey,
+        /// The value.
+        value: MetadataValue,
+        /// What the key must hold now.
+        expected: Expected,
+    },
+    /// Take the value of a metadata key away; nothing happens if it has none.
+    DeleteMetadata {
+        /// The key.
+        key: MetadataKey,
+        /// What the key must hold now.
+        expected: Expected,
+    },
+}
+
+/// Proof that a proposal is durable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The commit.
+    pub sequence: Sequence,
+    /// When it was committed, by the engine's clock.
+    pub time: Timestamp,
+    /// What became of each wish, in their order.
+    pub outcomes: Vec<Outcome>,
+}
+
+/// What became of a wish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The dataset was updated.
+    Updated {
+        /// Its count now, which all written records have.
+        sync_count: SyncCount,
+        /// The records and tombstones written, in the order of the patches.
+        records: Vec<Record>,
+    },
+    /// The dataset was deleted; this is how it was.
+    DeletedDataset(DatasetInfo),
+    /// The identity was deleted.
+    DeletedIdentity,
+    /// The pool was deleted.
+    DeletedPool,
+    /// The metadata value was stored; its version is the sequence of the commit.
+    PutMetadata,
+    /// The metadata key has no value.
+    DeletedMetadata,
+}
+
+/// A dataset that exists.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DatasetInfo {
+    /// Its name.
+    pub name: DatasetName,
+    /// Its count: how many commits changed it, deletions of the same name included.
+    pub sync_count: SyncCount,
+    /// Bytes of keys and values of its records.
+    pub bytes: u64,
+    /// Its records, tombstones not counted.
+    pub records: u64,
+    /// When it was first written, or first written after it was last deleted.
+    pub created: Timestamp,
+    /// When it was last written.
+    pub modified: Timestamp,
+    /// Who wrote it last.
+    pub modified_by: ModifiedBy,
+}

@@ -1,0 +1,211 @@
+//! Submissions that wait for the log role, and the newest pages of the datasets that they are
+//! about.
+//!
+//! A dataset stays *pinned* while a submission for it waits or runs: whoever submits brings its
+//! page, the log role replaces it with each commit, so the role never has to read the disk.
+//! Submissions, their bytes and the pinned bytes are bounded.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::error::{Error, Fault, Refusal};
+use crate::limits::{
+    BATCH_SUBMISSIONS_MAX, PINNED_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX,
+};
+use crate::page::Page;
+use crate::proposal::{Proposal, Wish};
+use crate::store::{Disk, Store};
+use crate::ticket::Ticket;
+use crate::types::{DatasetId, Location, PatchOp};
+
+/// A proposal on its way.
+pub(crate) struct Submission {
+    pub(crate) proposal: Proposal,
+    pub(crate) ticket: Arc<Ticket>,
+    /// The newest durable page of each dataset that exists, set when the batch is taken.
+    pub(crate) pages: HashMap<DatasetId, Arc<Page>>,
+    bytes: usize,
+}
+
+/// Why a submission was not taken.
+pub(crate) enum NotTaken {
+    /// A page has to be read first.
+    Cold(DatasetId, Location),
+    Error(Error),
+}
+
+/// The queue. Locked by its owner.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: VecDeque<Submission>,
+    bytes: usize,
+    submissions: usize,
+    pins: HashMap<DatasetId, Pin>,
+    pinned_bytes: usize,
+}
+
+struct Pin {
+    submissions: usize,
+    /// The newest durable page; `None` if the dataset did not exist when it was pinned.
+    page: Option<Arc<Page>>,
+}
+
+impl Pin {
+    fn memory(&self) -> usize {
+        self.page.as_ref().map_or(0, |page| page.memory())
+    }
+}
+
+/// The datasets whose pages a plan for the proposal needs.
+fn datasets(proposal: &Proposal) -> impl Iterator<Item = &DatasetId> {
+    proposal.wishes.iter().filter_map(|wish| match wish {
+        Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => Some(dataset),
+        _ => None,
+    })
+}
+
+/// Memory that a proposal takes, near enough.
+fn memory(proposal: &Proposal) -> usize {
+    let wishes = proposal.wishes.iter().map(|wish| match wish {
+        Wish::Update { patches, .. } => patches
+            .iter()
+            .map(|patch| match &patch.op {
+                PatchOp::Replace(value) => 64 + patch.key.as_str().len() + value.as_str().len(),
+                PatchOp::Remove => 64 + patch.key.as_str().len(),
+            })
+            .sum(),
+        Wish::PutMetadata { key, value, .. } => key.as_bytes().len() + value.as_bytes().len(),
+        _ => 0,
+    });
+    512 + wishes.map(|bytes: usize| bytes + 256).sum::<usize>()
+}
+
+impl Queue {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// Submissions that are not answered yet.
+    pub(crate) fn len(&self) -> usize {
+        self.submissions
+    }
+
+    /// Takes a submission, with the pages that it needs: from other pins, from `loaded`, or from
+    /// the cache.
+    pub(crate) fn push(
+        &mut self,
+        proposal: Proposal,
+        ticket: &Arc<Ticket>,
+        store: &Store,
+        loaded: &HashMap<Location, Arc<Page>>,
+    ) -> Result<(), (Proposal, NotTaken)> {
+        let bytes = memory(&proposal);
+        let full = self.submissions >= QUEUE_SUBMISSIONS_MAX
+            || self.bytes + bytes > QUEUE_BYTES_MAX
+            || self.pinned_bytes > PINNED_BYTES_MAX;
+        if full {
+            return Err((proposal, NotTaken::Error(Refusal::Busy.into())));
+        }
+        let mut pinned = 0;
+        let refused = datasets(&proposal).find_map(|dataset| {
+            let refused = self.pin(dataset, store, loaded).err();
+            pinned += usize::from(refused.is_none());
+            refused
+        });
+        if let Some(why) = refused {
+            for dataset in datasets(&proposal).take(pinned) {
+                self.unpin(dataset);
+            }
+            return Err((proposal, why));
+        }
+        self.bytes += bytes;
+        self.submissions += 1;
+        let (ticket, pages) = (Arc::clone(ticket), HashMap::new());
+        self.waiting.push_back(Submission { proposal, ticket, pages, bytes });
+        Ok(())
+    }
+
+    fn pin(
+        &mut self,
+        dataset: &DatasetId,
+        store: &Store,
+        loaded: &HashMap<Location, Arc<Page>>,
+    ) -> Result<(), NotTaken> {
+        if let Some(pin) = self.pins.get_mut(dataset) {
+            pin.submissions += 1;
+            return Ok(());
+        }
+        // No submission for the dataset is under way, so its head cannot move while the queue is
+        // locked.
+        let page = match store.state().head(dataset).location {
+            None => None,
+            Some(location) => match loaded.get(&location) {
+                Some(page) => Some(Arc::clone(page)),
+                None => match store.page_at(dataset, location, Disk::MustNotRead) {
+                    Ok(page) => Some(page),
+                    Err(Error::NotResident) => {
+                        return Err(NotTaken::Cold(dataset.clone(), location));
+                    }
+                    Err(error) => return Err(NotTaken::Error(error)),
+                },
+            },
+        };
+        let pin = Pin { submissions: 1, page };
+        self.pinned_bytes += pin.memory();
+        self.pins.insert(dataset.clone(), pin);
+        Ok(())
+    }
+
+    fn unpin(&mut self, dataset: &DatasetId) {
+        let pin = self.pins.get_mut(dataset).expect("a submission pins its datasets");
+        pin.submissions -= 1;
+        if pin.submissions == 0 {
+            self.pinned_bytes -= pin.memory();
+            self.pins.remove(dataset);
+        }
+    }
+
+    /// Takes the next submissions, in order, with the pages that they need.
+    pub(crate) fn take_batch(&mut self) -> Vec<Submission> {
+        let count = self.waiting.len().min(BATCH_SUBMISSIONS_MAX);
+        let mut batch: Vec<_> = self.waiting.drain(..count).collect();
+        for submission in &mut batch {
+            for dataset in datasets(&submission.proposal) {
+                if let Some(Pin { page: Some(page), .. }) = self.pins.get(dataset) {
+                    submission.pages.insert(dataset.clone(), Arc::clone(page));
+                }
+            }
+        }
+        batch
+    }
+
+    /// Puts submissions back in front.
+    pub(crate) fn put_back(&mut self, submissions: Vec<Submission>) {
+        for submission in submissions.into_iter().rev() {
+            self.waiting.push_front(submission);
+        }
+    }
+
+    /// Takes note of the page that a durable commit made.
+    pub(crate) fn moved(&mut self, dataset: &DatasetId, page: &Arc<Page>) {
+        if let Some(pin) = self.pins.get_mut(dataset) {
+            self.pinned_bytes -= pin.memory();
+            pin.page = Some(Arc::clone(page));
+            self.pinned_bytes += pin.memory();
+        }
+    }
+
+    /// Lets go of a submission that is about to be answered.
+    pub(crate) fn release(&mut self, submission: &Submission) {
+        self.bytes -= submission.bytes;
+        self.submissions -= 1;
+        for dataset in datasets(&submission.proposal) {
+            self.unpin(dataset);
+        }
+    }
+}
+
+/// What everyone is told whose submission a broken store cannot take.
+pub(crate) fn halted(why: &Arc<str>) -> Error {
+    Error::Fault(Fault::Halted { why: Arc::clone(why) })
+}

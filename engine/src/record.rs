@@ -1,0 +1,190 @@
+//! One record, and a run of records in listing order (sync count, then key), as they lie on disk.
+//!
+//! A run is what frames carry, what a page is made of and what a listing hands out: always the
+//! same bytes, never copied in between. Layout in `docs/FORMAT.md`.
+
+use bytes::Bytes;
+
+use crate::codec::{Decoder, Encode, Malformed};
+use crate::limits::{KEY_BYTES_MAX, MODIFIED_BY_BYTES_MAX, RECORD_HEADER_BYTES};
+use crate::types::{ModifiedBy, RecordKey, RecordValue, SyncCount, Timestamp};
+
+/// Set in the key length of a record without a value.
+const TOMBSTONE: u16 = 1 << 15;
+
+/// A record, or the tombstone of one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its key.
+    pub key: RecordKey,
+    /// Its value; `None` makes it a tombstone.
+    pub value: Option<RecordValue>,
+    /// The count of the commit that wrote it.
+    pub sync_count: SyncCount,
+    /// When it was committed.
+    pub modified: Timestamp,
+    /// Who wrote it.
+    pub modified_by: ModifiedBy,
+    /// When the device changed it, as the device told.
+    pub device_modified: Timestamp,
+}
+
+/// A record in place: like [`Record`], without a copy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordRef<'a> {
+    /// Its key.
+    pub key: &'a str,
+    /// Its value; `None` makes it a tombstone.
+    pub value: Option<&'a str>,
+    /// The count of the commit that wrote it.
+    pub sync_count: SyncCount,
+    /// When it was committed.
+    pub modified: Timestamp,
+    /// Who wrote it; `None` means the identity that owns the dataset.
+    pub modified_by: Option<&'a str>,
+    /// When the device changed it, as the device told.
+    pub device_modified: Timestamp,
+}
+
+impl<'a> RecordRef<'a> {
+    /// Bytes that the record counts for in sizes: key and value, nothing for a tombstone.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.value.map_or(0, |value| self.key.len() + value.len())
+    }
+
+    /// A copy with a life of its own.
+    #[must_use]
+    pub fn to_record(&self) -> Record {
+        Record {
+            key: RecordKey::believed(self.key),
+            value: self.value.map(RecordValue::believed),
+            sync_count: self.sync_count,
+            modified: self.modified,
+            modified_by: self
+                .modified_by
+                .map_or(ModifiedBy::Owner, |name| ModifiedBy::Other(name.into())),
+            device_modified: self.device_modified,
+        }
+    }
+
+    pub(crate) fn encoded_len(&self) -> usize {
+        RECORD_HEADER_BYTES
+            + self.key.len()
+            + self.value.map_or(0, str::len)
+            + self.modified_by.map_or(0, str::len)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "lengths are bounded by their types")]
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let flag = if self.value.is_none() { TOMBSTONE } else { 0 };
+        out.put_u16(self.key.len() as u16 | flag);
+        out.put_u24(self.value.map_or(0, |value| value.len() as u32));
+        out.put_u48(self.sync_count.get());
+        out.put_u48(self.modified.get());
+        out.put_u48(self.device_modified.get());
+        out.put_u16(self.modified_by.map_or(0, |name| name.len() as u16));
+        out.put_bytes(self.key.as_bytes());
+        out.put_bytes(self.value.unwrap_or_default().as_bytes());
+        out.put_bytes(self.modified_by.unwrap_or_default().as_bytes());
+    }
+
+    /// Reads the record at the front of the input.
+    pub(crate) fn decode(input: &mut Decoder<'a>) -> Result<Self, Malformed> {
+        let key_and_flag = input.u16()?;
+        let value_len = input.u24()? as usize;
+        let sync_count = SyncCount::believed(input.u48()?);
+        let modified = Timestamp::believed(input.u48()?);
+        let device_modified = Timestamp::believed(input.u48()?);
+        let by_len = usize::from(input.u16()?);
+        let key_len = usize::from(key_and_flag & !TOMBSTONE);
+        let tombstone = key_and_flag & TOMBSTONE != 0;
+        if key_len == 0 || key_len > KEY_BYTES_MAX || by_len > MODIFIED_BY_BYTES_MAX {
+            return Err(Malformed("a record's key or modifier has an impossible length"));
+        }
+        if tombstone && value_len != 0 {
+            return Err(Malformed("a tombstone has a value"));
+        }
+        let key = input.text(key_len)?;
+        let value = input.text(value_len)?;
+        let by = input.text(by_len)?;
+        Ok(Self {
+            key,
+            value: (!tombstone).then_some(value),
+            sync_count,
+            modified,
+            modified_by: (by_len > 0).then_some(by),
+            device_modified,
+        })
+    }
+}
+
+/// Records and tombstones in listing order.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(crate) struct Records {
+    bytes: Bytes,
+    count: usize,
+}
+
+impl Records {
+    /// Takes bytes that are a run already.
+    pub(crate) fn believed(bytes: Bytes, count: usize) -> Self {
+        Self { bytes, count }
+    }
+
+    /// Checks that the bytes are `count` records in listing order.
+    pub(crate) fn decode(bytes: Bytes, count: usize) -> Result<Self, Malformed> {
+        let mut input = Decoder::new(&bytes);
+        let mut last: Option<(SyncCount, &str)> = None;
+        for _ in 0..count {
+            let record = RecordRef::decode(&mut input)?;
+            let place = (record.sync_count, record.key);
+            if record.sync_count == SyncCount::ZERO || last.is_some_and(|last| last >= place) {
+                return Err(Malformed("records are not in order"));
+            }
+            last = Some(place);
+        }
+        input.finish()?;
+        Ok(Self { bytes, count })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    pub(crate) fn iter(&self) -> RecordIter<'_> {
+        RecordIter { input: Decoder::new(&self.bytes), left: self.count }
+    }
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Walks a run.
+#[derive(Clone, Debug)]
+pub(crate) struct RecordIter<'a> {
+    input: Decoder<'a>,
+    left: usize,
+}
+
+impl<'a> Iterator for RecordIter<'a> {
+    type Item = RecordRef<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some(RecordRef::decode(&mut self.input).expect("a run was checked when it was read"))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for RecordIter<'_> {}

@@ -1,0 +1,241 @@
+//! Segment files: their header, and reading the frames in them.
+//!
+//! A segment is `hot/<number>.log`. Frames begin at [`FRAMES_OFFSET`]. A file that is shorter than
+//! the capacity in its header is sealed: it was cut to its frames after all of them were durable.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use uuid::Uuid;
+
+use crate::codec::{Decoder, Encode};
+use crate::disk::DiskFile;
+use crate::error::Fault;
+use crate::frame::{self, Bad, HEADER_BYTES, Header, Seed};
+use crate::types::Sequence;
+
+/// Frames begin here: the header has a block of its own, so that no write to a frame can tear it.
+pub(crate) const FRAMES_OFFSET: u32 = 4096;
+const MAGIC: [u8; 8] = *b"SYNCLINE";
+/// Version of the whole format.
+pub(crate) const VERSION: u16 = 1;
+/// CRC-32 (IEEE), the only checksum so far.
+const CRC32: u16 = 1;
+/// Bytes of the header that mean something; the rest of its block is zero.
+const SEGMENT_HEADER_BYTES: usize = 72;
+
+/// The directory of the segments.
+pub(crate) const DIRECTORY: &str = "hot";
+
+/// The file of a segment.
+pub(crate) fn path(number: u32) -> PathBuf {
+    PathBuf::from(format!("{DIRECTORY}/{number:08}.log"))
+}
+
+/// The number of a segment by its file name.
+pub(crate) fn number(name: &str) -> Option<u32> {
+    let digits = name.strip_suffix(".log")?;
+    if digits.len() < 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse().ok().filter(|&number| number > 0)
+}
+
+/// What a segment says of itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct SegmentHeader {
+    pub(crate) store: Uuid,
+    pub(crate) number: u32,
+    /// The sequence before the segment's first commit.
+    pub(crate) base: Sequence,
+    /// Bytes that the file has until it is sealed.
+    pub(crate) capacity: u64,
+    pub(crate) salt: u64,
+    /// The checksum of the last frame header before this segment.
+    pub(crate) chain: u32,
+}
+
+impl SegmentHeader {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(FRAMES_OFFSET as usize);
+        bytes.put_bytes(&MAGIC);
+        bytes.put_u16(VERSION);
+        bytes.put_u16(CRC32);
+        bytes.put_u32(0);
+        bytes.put_bytes(self.store.as_bytes());
+        bytes.put_u64(u64::from(self.number));
+        bytes.put_u64(self.base.get());
+        bytes.put_u64(self.capacity);
+        bytes.put_u64(self.salt);
+        bytes.put_u32(self.chain);
+        let checksum = crc32fast::hash(&bytes);
+        bytes.put_u32(checksum);
+        assert_eq!(bytes.len(), SEGMENT_HEADER_BYTES);
+        bytes.resize(FRAMES_OFFSET as usize, 0);
+        bytes
+    }
+
+    fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES], number: u32) -> Result<Self, Fault> {
+        let path = path(number);
+        let corrupt = |offset, why| Fault::Corrupt { path: path.clone(), offset, sequence: None, why };
+        let short = |_| corrupt(0, "the segment header ends too early");
+        let mut input = Decoder::new(bytes);
+        if input.bytes(8).map_err(short)? != MAGIC {
+            return Err(corrupt(0, "this is not a segment of a Syncline log"));
+        }
+        let version = input.u16().map_err(short)?;
+        if crc32fast::hash(&bytes[..SEGMENT_HEADER_BYTES - 4]).to_le_bytes() != bytes[68..] {
+            return Err(corrupt(0, "the segment header's checksum does not hold"));
+        }
+        if version != VERSION || input.u16().map_err(short)? != CRC32 {
+            return Err(Fault::Version { path, found: version, known: VERSION });
+        }
+        input.u32().map_err(short)?;
+        let store = Uuid::from_slice(input.bytes(16).map_err(short)?).expect("16 bytes were read");
+        let found = input.u64().map_err(short)?;
+        if found != u64::from(number) {
+            return Err(corrupt(32, "the segment has the number of another file"));
+        }
+        Ok(Self {
+            store,
+            number,
+            base: Sequence::new(input.u64().map_err(short)?),
+            capacity: input.u64().map_err(short)?,
+            salt: input.u64().map_err(short)?,
+            chain: input.u32().map_err(short)?,
+        })
+    }
+}
+
+/// An open segment.
+#[derive(Clone)]
+pub(crate) struct Segment {
+    pub(crate) header: SegmentHeader,
+    pub(crate) file: Arc<dyn DiskFile>,
+    pub(crate) seed: Seed,
+}
+
+/// A frame that holds.
+#[derive(Debug, Clone)]
+pub(crate) struct Frame {
+    pub(crate) header: Header,
+    /// The checksum of the header, to which the next frame is chained.
+    pub(crate) checksum: u32,
+    pub(crate) payload: Bytes,
+}
+
+/// Why there is no frame at an offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NoFrame {
+    /// Nothing was written here.
+    Blank,
+    /// The bytes end within a frame that needs so many.
+    Incomplete(usize),
+    /// What is here does not hold, for this reason.
+    Damaged(&'static str),
+}
+
+impl NoFrame {
+    /// What to say where a frame should be.
+    pub(crate) fn why(self) -> &'static str {
+        match self {
+            Self::Blank => "a frame that was written is not there",
+            Self::Incomplete(_) => "the file ends within a frame",
+            Self::Damaged(why) => why,
+        }
+    }
+}
+
+impl Segment {
+    pub(crate) fn new(header: SegmentHeader, file: Arc<dyn DiskFile>) -> Self {
+        Self { header, file, seed: Seed::new(header.salt) }
+    }
+
+    /// Reads and verifies the header of an existing file.
+    pub(crate) fn open(number: u32, file: Arc<dyn DiskFile>) -> Result<Self, Fault> {
+        let mut bytes = [0; SEGMENT_HEADER_BYTES];
+        let got = file
+            .read_at(&mut bytes, 0)
+            .map_err(|source| io("read", number, source))?;
+        if got < SEGMENT_HEADER_BYTES {
+            return Err(Fault::Corrupt {
+                path: path(number),
+                offset: got as u64,
+                sequence: None,
+                why: "the file ends within the segment header",
+            });
+        }
+        Ok(Self::new(SegmentHeader::decode(&bytes, number)?, file))
+    }
+
+    /// Reads the one frame at an offset, as a location names it.
+    pub(crate) fn frame(&self, offset: u32) -> Result<Frame, Fault> {
+        // One read takes the header and most payloads.
+        let mut bytes = vec![0; 4096];
+        let got = self.read(&mut bytes, offset)?;
+        bytes.truncate(got);
+        if let Some(Ok((header, _))) = self.header_at(&bytes)
+            && header.frame_bytes() > bytes.len()
+        {
+            bytes.resize(HEADER_BYTES + header.payload_len as usize, 0);
+            let more = self.read(&mut bytes[got..], offset + narrow(got))?;
+            bytes.truncate(got + more);
+        }
+        self.parse(&bytes.into()).map_err(|no_frame| Fault::Corrupt {
+            path: path(self.header.number),
+            offset: u64::from(offset),
+            sequence: None,
+            why: no_frame.why(),
+        })
+    }
+
+    /// Reads into the buffer until it is full or the file ends.
+    pub(crate) fn read(&self, buffer: &mut [u8], offset: u32) -> Result<usize, Fault> {
+        self.file
+            .read_at(buffer, u64::from(offset))
+            .map_err(|source| io("read", self.header.number, source))
+    }
+
+    /// Whether the bytes begin with a frame header that holds.
+    pub(crate) fn holds_header(&self, bytes: &[u8]) -> bool {
+        matches!(self.header_at(bytes), Some(Ok(_)))
+    }
+
+    fn header_at(&self, bytes: &[u8]) -> Option<Result<(Header, u32), Bad>> {
+        bytes.first_chunk().map(|header| Header::decode(header, &self.seed))
+    }
+
+    /// Verifies the frame at the front of the bytes, which may hold more.
+    pub(crate) fn parse(&self, bytes: &Bytes) -> Result<Frame, NoFrame> {
+        let (header, checksum) = match self.header_at(bytes) {
+            Some(Ok(found)) => found,
+            Some(Err(Bad::Blank)) => return Err(NoFrame::Blank),
+            Some(Err(Bad::Header)) => {
+                return Err(NoFrame::Damaged("the frame header's checksum does not hold"));
+            }
+            Some(Err(Bad::Unknown)) => {
+                return Err(NoFrame::Damaged("the frame is of a kind or version not known here"));
+            }
+            None if bytes.iter().all(|&b| b == 0) => return Err(NoFrame::Blank),
+            None => return Err(NoFrame::Incomplete(HEADER_BYTES)),
+        };
+        let end = HEADER_BYTES + header.payload_len as usize;
+        if bytes.len() < end {
+            return Err(NoFrame::Incomplete(header.frame_bytes()));
+        }
+        let payload = bytes.slice(HEADER_BYTES..end);
+        if frame::payload_checksum(&payload) != header.payload_checksum {
+            return Err(NoFrame::Damaged("the payload's checksum does not hold"));
+        }
+        Ok(Frame { header, checksum, payload })
+    }
+}
+
+pub(crate) fn io(doing: &'static str, number: u32, source: std::io::Error) -> Fault {
+    Fault::Io { doing, path: path(number), source: Arc::new(source) }
+}
+
+fn narrow(value: usize) -> u32 {
+    u32::try_from(value).expect("offsets in a segment fit 32 bits")
+}

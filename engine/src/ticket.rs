@@ -1,0 +1,82 @@
+//! The answer to a submission: set once by the log role, waited for by a thread or by a task of
+//! any runtime.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use crate::error::Error;
+use crate::proposal::Receipt;
+
+/// What a proposal came to.
+pub(crate) type Answer = Result<Receipt, Error>;
+
+/// The place where an answer will be.
+#[derive(Default)]
+pub(crate) struct Ticket {
+    slot: Mutex<Slot>,
+    answered: Condvar,
+}
+
+#[derive(Default)]
+struct Slot {
+    answer: Option<Answer>,
+    waker: Option<Waker>,
+    /// A thread waits, so that a wake-up is worth its system call.
+    waiting: bool,
+}
+
+impl Ticket {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
+        self.slot.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the answer. Only the first one counts.
+    pub(crate) fn answer(&self, answer: Answer) {
+        let mut slot = self.lock();
+        if slot.answer.is_some() {
+            return;
+        }
+        slot.answer = Some(answer);
+        let (waker, waiting) = (slot.waker.take(), slot.waiting);
+        drop(slot);
+        if waiting {
+            self.answered.notify_all();
+        }
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    pub(crate) fn is_answered(&self) -> bool {
+        self.lock().answer.is_some()
+    }
+
+    /// Blocks until there is an answer.
+    pub(crate) fn wait(&self) -> Answer {
+        let mut slot = self.lock();
+        slot.waiting = true;
+        let mut slot = self
+            .answered
+            .wait_while(slot, |slot| slot.answer.is_none())
+            .unwrap_or_else(PoisonError::into_inner);
+        slot.answer.take().expect("waited for it")
+    }
+}
+
+/// Resolves to the answer of a submission. Dropping it does not take the proposal back.
+pub(crate) struct Answered(pub(crate) Arc<Ticket>);
+
+impl Future for Answered {
+    type Output = Answer;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
+        let mut slot = self.0.lock();
+        if let Some(answer) = slot.answer.take() {
+            return Poll::Ready(answer);
+        }
+        slot.waker = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}

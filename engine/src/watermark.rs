@@ -1,0 +1,101 @@
+//! The watermark: the last commit that is durable and applied, and where it ends. Whoever follows
+//! the feed waits here.
+
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Duration;
+
+use crate::log::Position;
+use crate::types::Sequence;
+
+/// What everyone may read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Durable {
+    pub(crate) sequence: Sequence,
+    /// Behind the last durable frame.
+    pub(crate) position: Position,
+    /// The last commit that the feed tells of; others wake nobody.
+    pub(crate) news: Sequence,
+}
+
+/// The watermark and those who wait for it to move.
+pub(crate) struct Watermark {
+    inner: Mutex<Inner>,
+    moved: Condvar,
+}
+
+struct Inner {
+    durable: Durable,
+    wakers: Vec<Waker>,
+    closed: bool,
+}
+
+impl Watermark {
+    pub(crate) fn new(durable: Durable) -> Self {
+        let inner = Inner { durable, wakers: Vec::new(), closed: false };
+        Self { inner: Mutex::new(inner), moved: Condvar::new() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self) -> Durable {
+        self.lock().durable
+    }
+
+    /// Moves forward; wakes those who wait if there is news.
+    pub(crate) fn advance(&self, sequence: Sequence, position: Position, news: Option<Sequence>) {
+        let mut inner = self.lock();
+        assert!(sequence >= inner.durable.sequence, "the watermark only rises");
+        inner.durable.sequence = sequence;
+        inner.durable.position = position;
+        if let Some(news) = news {
+            inner.durable.news = news;
+            self.wake(inner);
+        }
+    }
+
+    /// Tells those who wait that nothing more will come.
+    pub(crate) fn close(&self) {
+        let mut inner = self.lock();
+        inner.closed = true;
+        self.wake(inner);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().closed
+    }
+
+    fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
+        let wakers = std::mem::take(&mut inner.wakers);
+        drop(inner);
+        self.moved.notify_all();
+        for waker in wakers {
+            waker.wake();
+        }
+    }
+
+    /// Blocks until there is news after a sequence; false if the time is over or the store closed.
+    pub(crate) fn wait(&self, after: Sequence, timeout: Duration) -> bool {
+        let (inner, _) = self
+            .moved
+            .wait_timeout_while(self.lock(), timeout, |inner| {
+                inner.durable.news <= after && !inner.closed
+            })
+            .unwrap_or_else(PoisonError::into_inner);
+        inner.durable.news > after
+    }
+
+    /// True if there is news after a sequence or the store is closed; else wakes the task then.
+    pub(crate) fn poll(&self, after: Sequence, waker: &Waker) -> bool {
+        let mut inner = self.lock();
+        if inner.durable.news > after || inner.closed {
+            return true;
+        }
+        if !inner.wakers.iter().any(|known| known.will_wake(waker)) {
+            inner.wakers.push(waker.clone());
+        }
+        false
+    }
+}
