@@ -11,12 +11,11 @@ use crate::log::{Position, Staged, Tail};
 use crate::page::Page;
 use crate::plan::{Ground, Plan, plan};
 use crate::proposal::Receipt;
-use crate::queue::{Submission, halted};
+use crate::queue::Submission;
 use crate::state::State;
 use crate::store::Store;
 use crate::ticket::Answer;
 use crate::types::{DatasetId, Location, Timestamp, invalid};
-use crate::writer::fault_text;
 
 /// What a batch rests on.
 pub(crate) struct Grounds<'a> {
@@ -51,7 +50,9 @@ impl Batch {
     pub(crate) fn run(grounds: &Grounds<'_>, tail: &mut Tail, submissions: &[Submission]) -> Self {
         let mut batch = Self::default();
         let staged = batch.stage(grounds, tail, submissions);
-        let Some(last) = staged.last() else { return batch };
+        let Some(last) = staged.last() else {
+            return batch;
+        };
         match tail.flush(last.commit.sequence) {
             Ok(position) => {
                 batch.synced = true;
@@ -105,20 +106,21 @@ impl Batch {
 
     /// There is no next segment: everything that is left is told so.
     fn no_segment(&mut self, fault: &Fault, submissions: usize) {
-        self.answers.resize(submissions, Err(Error::Fault(fault.clone())));
+        self.answers
+            .resize(submissions, Err(Error::Fault(fault.clone())));
         if !matches!(fault, Fault::StorageFull) {
-            self.halt = Some(fault_text(fault));
+            self.halt = Some(fault.text());
         }
     }
 
     /// The write or the sync failed: nobody knows what lasts. Refusals were planned on commits
     /// that may be lost, so they are not told either.
     fn fail(&mut self, fault: &Fault) {
-        let why = fault_text(fault);
+        let why = fault.text();
         for answer in &mut self.answers {
             *answer = Err(match answer {
                 Ok(_) => Error::Fault(fault.clone()),
-                Err(_) => halted(&why),
+                Err(_) => Error::halted(&why),
             });
         }
         self.halt = Some(why);
@@ -126,7 +128,9 @@ impl Batch {
 
     /// Makes durable commits true for everyone.
     fn publish(&mut self, store: &Store, staged: Vec<StagedCommit>, position: Position) {
-        let last = staged.last().map_or_else(Default::default, |staged| staged.commit.sequence);
+        let last = staged
+            .last()
+            .map_or_else(Default::default, |staged| staged.commit.sequence);
         for staged in &staged {
             staged.cache(store);
         }
@@ -138,7 +142,9 @@ impl Batch {
         }
         drop(state);
         let news = staged.iter().rfind(|staged| staged.commit.is_news());
-        store.watermark.advance(last, position, news.map(|staged| staged.commit.sequence));
+        store
+            .watermark
+            .advance(last, position, news.map(|staged| staged.commit.sequence));
         for location in outdated {
             store.cache.remove(location);
         }
@@ -159,10 +165,16 @@ fn decide(
 ) -> Result<Plan, Refusal> {
     draft.admit(&submission.proposal);
     let page = |dataset: &DatasetId| {
-        let page = draft.page(dataset).or_else(|| submission.pages.get(dataset));
+        let page = draft
+            .page(dataset)
+            .or_else(|| submission.pages.get(dataset));
         Arc::clone(page.expect("a submission pins the pages of its datasets"))
     };
-    let ground = Ground { state: draft.state(), page: &page, limits: grounds.limits };
+    let ground = Ground {
+        state: draft.state(),
+        page: &page,
+        limits: grounds.limits,
+    };
     plan(&ground, &submission.proposal, grounds.now)
 }
 
@@ -172,25 +184,47 @@ fn remember(
     plan: Plan,
     locations: Vec<Location>,
 ) -> (StagedCommit, Receipt) {
-    let Plan { commit, outcomes, pages, .. } = plan;
+    let Plan {
+        commit,
+        outcomes,
+        pages,
+        ..
+    } = plan;
     draft.apply(&commit, &locations);
     let mut linked = Vec::with_capacity(pages.len());
     for planned in pages {
-        let page = Arc::new(planned.page.linked(locations[planned.change], &planned.older));
+        let page = Arc::new(
+            planned
+                .page
+                .linked(locations[planned.change], &planned.older),
+        );
         if let Change::Dataset(change) = &commit.changes[planned.change] {
             draft.keep(change.dataset.clone(), Arc::clone(&page));
         }
         linked.push((planned.change, page));
     }
-    let receipt = Receipt { sequence: commit.sequence, time: commit.time, outcomes };
-    (StagedCommit { commit, locations, pages: linked }, receipt)
+    let receipt = Receipt {
+        sequence: commit.sequence,
+        time: commit.time,
+        outcomes,
+    };
+    (
+        StagedCommit {
+            commit,
+            locations,
+            pages: linked,
+        },
+        receipt,
+    )
 }
 
 impl StagedCommit {
     /// Puts what the commit made where readers will look as soon as it is applied.
     fn cache(&self, store: &Store) {
         for (change, page) in &self.pages {
-            store.cache.insert(self.locations[*change], Cached::Page(Arc::clone(page)));
+            store
+                .cache
+                .insert(self.locations[*change], Cached::Page(Arc::clone(page)));
         }
         for (change, &location) in self.commit.changes.iter().zip(&self.locations) {
             if let Change::MetadataPut { value, .. } = change {

@@ -97,7 +97,11 @@ impl Cache {
             shard.evict();
         }
         let at = shard.slots.len();
-        shard.slots.push(Slot { location, cached, used: false });
+        shard.slots.push(Slot {
+            location,
+            cached,
+            used: false,
+        });
         shard.places.insert(location, at);
         shard.bytes += bytes;
     }
@@ -139,7 +143,9 @@ impl Shard {
     }
 
     fn remove(&mut self, location: Location) {
-        let Some(at) = self.places.remove(&location) else { return };
+        let Some(at) = self.places.remove(&location) else {
+            return;
+        };
         let slot = self.slots.swap_remove(at);
         self.bytes -= slot.cached.memory();
         if let Some(moved) = self.slots.get(at) {

@@ -23,8 +23,10 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn bytes(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
-        let (front, rest) =
-            self.rest.split_at_checked(length).ok_or(Malformed("it ends too early"))?;
+        let (front, rest) = self
+            .rest
+            .split_at_checked(length)
+            .ok_or(Malformed("it ends too early"))?;
         self.rest = rest;
         Ok(front)
     }
@@ -34,8 +36,10 @@ impl<'a> Decoder<'a> {
     }
 
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (front, rest) =
-            self.rest.split_first_chunk().ok_or(Malformed("it ends too early"))?;
+        let (front, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or(Malformed("it ends too early"))?;
         self.rest = rest;
         Ok(*front)
     }
@@ -49,7 +53,8 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn u24(&mut self) -> Result<u32, Malformed> {
-        self.array::<3>().map(|b| u32::from_le_bytes([b[0], b[1], b[2], 0]))
+        self.array::<3>()
+            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], 0]))
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {
@@ -57,7 +62,8 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn u48(&mut self) -> Result<u64, Malformed> {
-        self.array::<6>().map(|b| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], 0, 0]))
+        self.array::<6>()
+            .map(|b| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], 0, 0]))
     }
 
     pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
@@ -65,7 +71,11 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn finish(self) -> Result<(), Malformed> {
-        if self.rest.is_empty() { Ok(()) } else { Err(Malformed("it has bytes after its end")) }
+        if self.rest.is_empty() {
+            Ok(())
+        } else {
+            Err(Malformed("it has bytes after its end"))
+        }
     }
 }
 

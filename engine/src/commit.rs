@@ -35,7 +35,11 @@ pub(crate) enum Change {
     /// A dataset has these records now.
     Dataset(DatasetChange),
     /// A dataset is gone; its count is remembered.
-    DatasetDeleted { dataset: DatasetId, sync_count: SyncCount, modified_by: ModifiedBy },
+    DatasetDeleted {
+        dataset: DatasetId,
+        sync_count: SyncCount,
+        modified_by: ModifiedBy,
+    },
     /// An identity is gone, with these datasets at these counts.
     IdentityDeleted {
         pool: PoolId,
@@ -45,7 +49,10 @@ pub(crate) enum Change {
     /// A pool is gone, with all its identities.
     PoolDeleted { pool: PoolId },
     /// A metadata key has this value.
-    MetadataPut { key: MetadataKey, value: MetadataValue },
+    MetadataPut {
+        key: MetadataKey,
+        value: MetadataValue,
+    },
     /// A metadata key has no value.
     MetadataDeleted { key: MetadataKey },
     /// A kind of a later version that may be passed over.
@@ -136,7 +143,11 @@ impl Part {
             changes.push(Change::decode(&mut input, payload)?);
         }
         input.finish()?;
-        Ok(Self { time, note, changes })
+        Ok(Self {
+            time,
+            note,
+            changes,
+        })
     }
 }
 
@@ -181,12 +192,20 @@ impl Change {
     fn encode_body(&self, out: &mut Vec<u8>) {
         match self {
             Self::Dataset(change) => change.encode(out),
-            Self::DatasetDeleted { dataset, sync_count, modified_by } => {
+            Self::DatasetDeleted {
+                dataset,
+                sync_count,
+                modified_by,
+            } => {
                 encode_dataset_id(out, dataset);
                 out.put_u48(sync_count.get());
                 encode_modified_by(out, modified_by);
             }
-            Self::IdentityDeleted { pool, identity, datasets } => {
+            Self::IdentityDeleted {
+                pool,
+                identity,
+                datasets,
+            } => {
                 encode_identity(out, pool, identity);
                 out.put_u16(u16::try_from(datasets.len()).expect("bounded by its limit"));
                 for (name, sync_count) in datasets {
@@ -219,7 +238,11 @@ impl Change {
                 let sync_count = SyncCount::believed(input.u48()?);
                 let modified_by = decode_modified_by(&mut input)?;
                 input.finish()?;
-                Self::DatasetDeleted { dataset, sync_count, modified_by }
+                Self::DatasetDeleted {
+                    dataset,
+                    sync_count,
+                    modified_by,
+                }
             }
             IDENTITY_DELETED => Self::decode_identity_deleted(input)?,
             POOL_DELETED => {
@@ -235,9 +258,15 @@ impl Change {
                     .map_err(|_| Malformed("a metadata value is too long"))?;
                 Self::MetadataPut { key, value }
             }
-            METADATA_DELETED => Self::MetadataDeleted { key: metadata_key(&body)? },
+            METADATA_DELETED => Self::MetadataDeleted {
+                key: metadata_key(&body)?,
+            },
             other if other & SKIPPABLE != 0 => Self::Unknown,
-            _ => return Err(Malformed("a change has a kind that this version does not know")),
+            _ => {
+                return Err(Malformed(
+                    "a change has a kind that this version does not know",
+                ));
+            }
         };
         Ok(change)
     }
@@ -251,7 +280,11 @@ impl Change {
             datasets.push((name, SyncCount::believed(input.u48()?)));
         }
         input.finish()?;
-        Ok(Self::IdentityDeleted { pool, identity, datasets })
+        Ok(Self::IdentityDeleted {
+            pool,
+            identity,
+            datasets,
+        })
     }
 }
 
@@ -263,7 +296,9 @@ impl DatasetChange {
         out.put_u48(facts.floor.get());
         out.put_u48(self.covers_from.get());
         if self.covers_from != SyncCount::ZERO {
-            let link = self.link.expect("what does not cover everything has a link");
+            let link = self
+                .link
+                .expect("what does not cover everything has a link");
             out.put_u32(link.segment);
             out.put_u32(link.offset);
             out.put_u16(link.change);
@@ -289,7 +324,11 @@ impl DatasetChange {
             None
         } else {
             let (segment, offset, change) = (input.u32()?, input.u32()?, input.u16()?);
-            Some(Location { segment, offset, change })
+            Some(Location {
+                segment,
+                offset,
+                change,
+            })
         };
         let (bytes, live) = (input.u32()?, input.u32()?);
         let (tombstones, tombstone_bytes) = (u32::from(input.u16()?), input.u32()?);
@@ -315,7 +354,14 @@ impl DatasetChange {
             modified,
             modified_by,
         };
-        Ok(Self { cause, dataset, facts, covers_from, link, records })
+        Ok(Self {
+            cause,
+            dataset,
+            facts,
+            covers_from,
+            link,
+            records,
+        })
     }
 }
 
@@ -342,7 +388,9 @@ fn split_uuid(id: &str) -> Option<(&str, Uuid)> {
 fn encode_id(out: &mut Vec<u8>, id: &str, pool: Option<&str>) {
     match split_uuid(id) {
         Some((region, uuid)) => {
-            let same = pool.and_then(|pool| pool.split_once(':')).is_some_and(|p| p.0 == region);
+            let same = pool
+                .and_then(|pool| pool.split_once(':'))
+                .is_some_and(|p| p.0 == region);
             if same {
                 out.put_u8(ID_UUID_SAME_REGION);
             } else {
@@ -370,7 +418,11 @@ fn decode_id<T>(
             let length = usize::from(input.u8()?);
             input.text(length)?
         }
-        _ => return Err(Malformed("an id has a form that this version does not know")),
+        _ => {
+            return Err(Malformed(
+                "an id has a form that this version does not know",
+            ));
+        }
     };
     let id = if tag == ID_PLAIN {
         parse(region)
@@ -392,7 +444,9 @@ fn encode_identity(out: &mut Vec<u8>, pool: &PoolId, identity: &IdentityId) {
 
 fn decode_identity(input: &mut Decoder<'_>) -> Result<(PoolId, IdentityId), Malformed> {
     let pool = decode_pool(input)?;
-    let identity = decode_id(input, Some(pool.as_str()), |text| IdentityId::parse(text).ok())?;
+    let identity = decode_id(input, Some(pool.as_str()), |text| {
+        IdentityId::parse(text).ok()
+    })?;
     Ok((pool, identity))
 }
 
@@ -409,7 +463,11 @@ fn encode_dataset_id(out: &mut Vec<u8>, dataset: &DatasetId) {
 
 fn decode_dataset_id(input: &mut Decoder<'_>) -> Result<DatasetId, Malformed> {
     let (pool, identity) = decode_identity(input)?;
-    Ok(DatasetId { pool, identity, name: decode_name(input)? })
+    Ok(DatasetId {
+        pool,
+        identity,
+        name: decode_name(input)?,
+    })
 }
 
 fn encode_modified_by(out: &mut Vec<u8>, modified_by: &ModifiedBy) {

@@ -29,9 +29,17 @@ struct Gone {
 
 impl<'a> Draft<'a> {
     pub(crate) fn new(durable: &'a State) -> Self {
-        let state =
-            State { sequence: durable.sequence, time: durable.time, ..State::default() };
-        Self { durable, state, pages: HashMap::new(), gone: Gone::default() }
+        let state = State {
+            sequence: durable.sequence,
+            time: durable.time,
+            ..State::default()
+        };
+        Self {
+            durable,
+            state,
+            pages: HashMap::new(),
+            gone: Gone::default(),
+        }
     }
 
     pub(crate) fn state(&self) -> &State {
@@ -76,14 +84,20 @@ impl<'a> Draft<'a> {
             && !self.gone.pools.contains(&pool)
             && let Some(found) = self.durable.pools.get(&pool)
         {
-            let copy = Pool { bytes: found.bytes, modified: found.modified, ..Pool::default() };
+            let copy = Pool {
+                bytes: found.bytes,
+                modified: found.modified,
+                ..Pool::default()
+            };
             self.state.pools.insert(pool, copy);
         }
     }
 
     fn admit_identity(&mut self, pool: PoolId, identity: IdentityId) {
         self.admit_pool(pool);
-        let Some(draft) = self.state.pools.get_mut(&pool) else { return };
+        let Some(draft) = self.state.pools.get_mut(&pool) else {
+            return;
+        };
         if !draft.identities.contains_key(&identity)
             && !self.gone.pools.contains(&pool)
             && !self.gone.identities.contains(&(pool, identity))

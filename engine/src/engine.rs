@@ -82,6 +82,7 @@ impl Engine {
     ///
     /// # Errors
     /// Those of [`Engine::open`].
+    #[expect(clippy::needless_pass_by_value, reason = "the store keeps the disk")]
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, Error> {
         options.check()?;
         let lock = disk
@@ -92,19 +93,40 @@ impl Engine {
                 source: Arc::new(source),
             })?
             .map_err(|holder| Fault::Locked { holder })?;
-        let Opened { state, log, tail, recovery } = recovery::open(&disk, options.segment_bytes)?;
+        let Opened {
+            state,
+            log,
+            tail,
+            recovery,
+        } = recovery::open(&disk, options.segment_bytes)?;
         let sequence = state.sequence;
-        let durable = Durable { sequence, position: tail.position(), news: sequence };
+        let durable = Durable {
+            sequence,
+            position: tail.position(),
+            news: sequence,
+        };
         let cache = Cache::new(options.cache_bytes);
         let store = Arc::new(Store::new(state, cache, log, Watermark::new(durable)));
-        let writer =
-            Arc::new(Writer::new(Arc::clone(&store), tail, options.limits, options.clock));
+        let writer = Arc::new(Writer::new(
+            Arc::clone(&store),
+            tail,
+            options.limits,
+            options.clock,
+        ));
         let threads = Mutex::default();
-        let inner = Inner { store, writer, recovery, threads, _lock: lock };
+        let inner = Inner {
+            store,
+            writer,
+            recovery,
+            threads,
+            _lock: lock,
+        };
         if options.threads {
             inner.start()?;
         }
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Blocks until the proposal is durable or refused. May read the disk first, and may run the
@@ -140,13 +162,19 @@ impl Engine {
     /// A view that may read the disk, so its calls may block.
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
-        Reader { store: &self.inner.store, disk: store::Disk::MayRead }
+        Reader {
+            store: &self.inner.store,
+            disk: store::Disk::MayRead,
+        }
     }
 
     /// A view that answers from memory or with [`Error::NotResident`], without blocking.
     #[must_use]
     pub fn resident_reader(&self) -> Reader<'_> {
-        Reader { store: &self.inner.store, disk: store::Disk::MustNotRead }
+        Reader {
+            store: &self.inner.store,
+            disk: store::Disk::MustNotRead,
+        }
     }
 
     /// The commits after a cursor.
@@ -176,7 +204,10 @@ impl Engine {
     }
 
     fn cursor(&self, sequence: Sequence) -> Cursor {
-        Cursor { store: self.inner.store.log.store, sequence }
+        Cursor {
+            store: self.inner.store.log.store,
+            sequence,
+        }
     }
 
     /// Figures, counted over the directory: a millisecond for a hundred thousand identities.
@@ -186,11 +217,18 @@ impl Engine {
         let (batches, waiting) = self.inner.writer.load();
         let (segments, log_bytes) = store.log.size();
         let state = store.state();
-        let identities = || state.pools.values().flat_map(|pool| pool.identities.values());
+        let identities = || {
+            state
+                .pools
+                .values()
+                .flat_map(|pool| pool.identities.values())
+        };
         Stats {
             pools: state.pools.len() as u64,
             identities: identities().count() as u64,
-            datasets: identities().map(|identity| identity.live().count() as u64).sum(),
+            datasets: identities()
+                .map(|identity| identity.live().count() as u64)
+                .sum(),
             bytes: state.pools.values().map(|pool| pool.bytes).sum(),
             metadata: state.metadata.len() as u64,
             sequence: state.sequence,
@@ -230,24 +268,32 @@ impl Inner {
         let writer = Arc::clone(&self.writer);
         let log = Arc::clone(&self.store.log);
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new().name(name.into()).spawn(run).map_err(|source| Fault::Io {
-                doing: "start a thread for",
-                path: "hot".into(),
-                source: Arc::new(source),
-            })
+            std::thread::Builder::new()
+                .name(name.into())
+                .spawn(run)
+                .map_err(|source| Fault::Io {
+                    doing: "start a thread for",
+                    path: "hot".into(),
+                    source: Arc::new(source),
+                })
         };
         let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
-        threads.push(spawn("syncline-log", Box::new(move || writer.run_thread()))?);
-        threads.push(spawn("syncline-spare", Box::new(move || log.spares.keep_ready()))?);
+        threads.push(spawn(
+            "syncline-log",
+            Box::new(move || writer.run_thread()),
+        )?);
+        threads.push(spawn(
+            "syncline-spare",
+            Box::new(move || log.spares.keep_ready()),
+        )?);
         Ok(())
     }
 
     fn close(&self) -> Result<(), Error> {
         let closed = self.writer.close();
         self.store.log.spares.close();
-        let threads = std::mem::take(
-            &mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let threads =
+            std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
         for thread in threads {
             // Its panics are caught and halt the store.
             let _ = thread.join();

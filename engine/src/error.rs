@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use thiserror::Error;
 
@@ -20,6 +21,15 @@ pub enum Error {
     /// memory, ask again with one that may.
     #[error("the answer is not in memory and this reader may not read the disk")]
     NotResident,
+}
+
+impl Error {
+    /// What everyone is told whose submission a halted store cannot take.
+    pub(crate) fn halted(why: &Arc<str>) -> Self {
+        Self::Fault(Fault::Halted {
+            why: Arc::clone(why),
+        })
+    }
 }
 
 impl From<Invalid> for Error {
@@ -139,7 +149,7 @@ pub enum Fault {
         path: PathBuf,
         /// The system's own words.
         #[source]
-        source: std::sync::Arc<io::Error>,
+        source: Arc<io::Error>,
     },
     /// Bytes that were durable are not what was written. Run `syncline check`.
     #[error("{} is corrupt at offset {offset}{}: {why}", path.display(), at_sequence(*sequence))]
@@ -173,7 +183,7 @@ pub enum Fault {
     #[error("the store is halted since an earlier write failed ({why}); reopen it")]
     Halted {
         /// The first failure.
-        why: std::sync::Arc<str>,
+        why: Arc<str>,
     },
     /// No space for the next segment. Nothing was written; reads go on, writes may be tried again.
     #[error("no space left for the next log segment")]
@@ -181,6 +191,16 @@ pub enum Fault {
     /// The store was closed.
     #[error("the store is closed")]
     Closed,
+}
+
+impl Fault {
+    /// The fault and its cause in one line, for those who come later.
+    pub(crate) fn text(&self) -> Arc<str> {
+        match std::error::Error::source(self) {
+            Some(source) => format!("{self}: {source}").into(),
+            None => self.to_string().into(),
+        }
+    }
 }
 
 fn at_sequence(sequence: Option<Sequence>) -> String {

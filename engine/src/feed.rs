@@ -92,13 +92,20 @@ impl Feed {
         if cursor.store != store.log.store || cursor.sequence > durable {
             return Err(Refusal::ForeignCursor.into());
         }
-        Ok(Self { store, sequence: cursor.sequence, place: None })
+        Ok(Self {
+            store,
+            sequence: cursor.sequence,
+            place: None,
+        })
     }
 
     /// Right behind the last commit that [`Feed::read`] went over; store it to go on from here.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
-        Cursor { store: self.store.log.store, sequence: self.sequence }
+        Cursor {
+            store: self.store.log.store,
+            sequence: self.sequence,
+        }
     }
 
     /// The next commits, about 1 MiB of log at most, or none if there are no more yet. Reads the
@@ -118,7 +125,11 @@ impl Feed {
             };
             let position = durable.position;
             let active = place.number == position.segment;
-            let end = if active { position.offset } else { self.segment(place.number)?.end() };
+            let end = if active {
+                position.offset
+            } else {
+                self.segment(place.number)?.end()
+            };
             place.scan.extend(end);
             if place.scan.offset() >= end {
                 assert!(!active, "the watermark stands behind its commit");
@@ -126,11 +137,12 @@ impl Feed {
                 continue;
             }
             let before = place.scan.offset();
-            if let Some(commit) = place.next()? {
-                if commit.sequence > self.sequence {
-                    self.sequence = commit.sequence;
-                    commits.extend(self.tell(&commit));
-                }
+            if let Some(commit) = place
+                .next()?
+                .filter(|commit| commit.sequence > self.sequence)
+            {
+                self.sequence = commit.sequence;
+                commits.extend(self.tell(&commit));
             }
             bytes += u64::from(place.scan.offset() - before);
             self.place = Some(place);
@@ -153,13 +165,19 @@ impl Feed {
 
     /// Resolves when there is something to read or the store is closed, on any runtime.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
-        Changed { store: Arc::clone(&self.store), after: self.sequence }
+        Changed {
+            store: Arc::clone(&self.store),
+            after: self.sequence,
+        }
     }
 
     fn find(&self) -> Result<Place, Error> {
         let (segment, point) = self.store.log.place_after(self.sequence);
         if point.before > self.sequence {
-            return Err(Refusal::CursorTooOld { floor: point.before }.into());
+            return Err(Refusal::CursorTooOld {
+                floor: point.before,
+            }
+            .into());
         }
         Ok(Place::new(&segment, point.offset))
     }
@@ -172,7 +190,13 @@ impl Feed {
         self.store.log.segment(number).ok_or_else(|| {
             let path = segment::path(number);
             let why = "the segment is missing";
-            Fault::Corrupt { path, offset: 0, sequence: Some(self.sequence.next()), why }.into()
+            Fault::Corrupt {
+                path,
+                offset: 0,
+                sequence: Some(self.sequence.next()),
+                why,
+            }
+            .into()
         })
     }
 
@@ -192,7 +216,11 @@ impl Place {
         let number = indexed.segment.header.number;
         // The feed says how far it may read before each frame.
         let scan = Scan::new(indexed.segment.clone(), offset, offset);
-        Self { number, scan, assembly: Assembly::default() }
+        Self {
+            number,
+            scan,
+            assembly: Assembly::default(),
+        }
     }
 
     fn next(&mut self) -> Result<Option<Commit>, Fault> {
@@ -203,13 +231,19 @@ impl Place {
             sequence: None,
             why: no_frame.why(),
         })?;
-        Ok(self.assembly.add(self.number, offset, &frame)?.map(|(commit, _)| commit))
+        Ok(self
+            .assembly
+            .add(self.number, offset, &frame)?
+            .map(|(commit, _)| commit))
     }
 }
 
 fn told(change: &Change) -> Option<FeedChange> {
     match change {
-        Change::Dataset(DatasetChange { cause: Cause::Image, .. })
+        Change::Dataset(DatasetChange {
+            cause: Cause::Image,
+            ..
+        })
         | Change::MetadataPut { .. }
         | Change::MetadataDeleted { .. }
         | Change::Unknown => None,
@@ -222,19 +256,27 @@ fn told(change: &Change) -> Option<FeedChange> {
                 dataset: change.dataset.clone(),
                 sync_count,
                 modified_by: change.facts.modified_by.clone(),
-                records: change.records.iter().filter(news).map(|r| r.to_record()).collect(),
+                records: change
+                    .records
+                    .iter()
+                    .filter(news)
+                    .map(|r| r.to_record())
+                    .collect(),
             })
         }
-        Change::DatasetDeleted { dataset, sync_count, modified_by } => {
-            Some(FeedChange::DeletedDataset {
-                dataset: dataset.clone(),
-                sync_count: *sync_count,
-                modified_by: modified_by.clone(),
-            })
-        }
-        Change::IdentityDeleted { pool, identity, .. } => {
-            Some(FeedChange::DeletedIdentity { pool: *pool, identity: *identity })
-        }
+        Change::DatasetDeleted {
+            dataset,
+            sync_count,
+            modified_by,
+        } => Some(FeedChange::DeletedDataset {
+            dataset: dataset.clone(),
+            sync_count: *sync_count,
+            modified_by: modified_by.clone(),
+        }),
+        Change::IdentityDeleted { pool, identity, .. } => Some(FeedChange::DeletedIdentity {
+            pool: *pool,
+            identity: *identity,
+        }),
         Change::PoolDeleted { pool } => Some(FeedChange::DeletedPool { pool: *pool }),
     }
 }
@@ -249,6 +291,10 @@ impl Future for Changed {
     type Output = ();
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.store.watermark.poll(self.after, cx.waker()) { Poll::Ready(()) } else { Poll::Pending }
+        if self.store.watermark.poll(self.after, cx.waker()) {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 }

@@ -13,7 +13,7 @@ use crate::types::Sequence;
 /// Bytes of a frame's header.
 pub(crate) const HEADER_BYTES: usize = 36;
 /// Frames begin at multiples of this.
-pub(crate) const ALIGNMENT: usize = 8;
+pub(crate) const ALIGNMENT: u32 = 8;
 /// The first bytes of every frame.
 const MAGIC: u16 = 0xA75C;
 /// Version of header and payload.
@@ -99,7 +99,7 @@ impl Header {
 
     /// Bytes from the start of this frame to the start of the next.
     pub(crate) fn frame_bytes(&self) -> usize {
-        (HEADER_BYTES + self.payload_len as usize).next_multiple_of(ALIGNMENT)
+        (HEADER_BYTES + self.payload_len as usize).next_multiple_of(ALIGNMENT as usize)
     }
 
     /// The bytes of the header, and its checksum, to which the next frame is chained.
@@ -117,7 +117,10 @@ impl Header {
         bytes.put_u32(self.payload_checksum);
         let checksum = seed.checksum(&bytes);
         bytes.put_u32(checksum);
-        (bytes.try_into().expect("fields add up to the header"), checksum)
+        (
+            bytes.try_into().expect("fields add up to the header"),
+            checksum,
+        )
     }
 
     /// Verifies and reads a header; also gives its checksum.

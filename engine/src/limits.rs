@@ -91,7 +91,10 @@ pub const RECORD_HEADER_BYTES: usize = 25;
 pub const DATASET_CHANGE_BYTES_MAX: usize = 4096;
 
 const _: () = {
-    assert!(KEY_BYTES_MAX < 1 << 15, "key lengths share 16 bits with the tombstone flag");
+    assert!(
+        KEY_BYTES_MAX < 1 << 15,
+        "key lengths share 16 bits with the tombstone flag"
+    );
     assert!(VALUE_BYTES_MAX < 1 << 24, "value lengths take 24 bits");
     assert!(MODIFIED_BY_BYTES_MAX < 1 << 16);
     assert!(RECORDS_PER_DATASET_MAX + TOMBSTONES_PER_DATASET_MAX < 1 << 17);

@@ -46,8 +46,16 @@ pub(crate) struct IndexPoint {
 
 impl Indexed {
     pub(crate) fn new(segment: Segment, time: Timestamp) -> Self {
-        let start = IndexPoint { offset: FRAMES_OFFSET, before: segment.header.base, time };
-        Self { segment, index: Mutex::new(vec![start]), end: AtomicU32::new(FRAMES_OFFSET) }
+        let start = IndexPoint {
+            offset: FRAMES_OFFSET,
+            before: segment.header.base,
+            time,
+        };
+        Self {
+            segment,
+            index: Mutex::new(vec![start]),
+            end: AtomicU32::new(FRAMES_OFFSET),
+        }
     }
 
     /// Where the durable frames end.
@@ -78,11 +86,19 @@ impl Indexed {
 
 impl Log {
     pub(crate) fn new(disk: Arc<dyn Disk>, store: Uuid, spares: Spares) -> Self {
-        Self { disk, store, spares, segments: RwLock::default() }
+        Self {
+            disk,
+            store,
+            spares,
+            segments: RwLock::default(),
+        }
     }
 
     pub(crate) fn push(&self, segment: Arc<Indexed>) {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner).push(segment);
+        self.segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(segment);
     }
 
     /// How many segments there are, and the bytes of frames in them.
@@ -95,7 +111,9 @@ impl Log {
     pub(crate) fn segment(&self, number: u32) -> Option<Arc<Indexed>> {
         let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
         let first = segments.first()?.segment.header.number;
-        segments.get(usize::try_from(number.checked_sub(first)?).ok()?).cloned()
+        segments
+            .get(usize::try_from(number.checked_sub(first)?).ok()?)
+            .cloned()
     }
 
     /// Where to start reading for the commits after a sequence.
@@ -131,7 +149,9 @@ impl Log {
         let mut part = Part::decode(&frame.payload).map_err(|malformed| corrupt(malformed.0))?;
         let at = usize::from(location.change);
         if at >= part.changes.len() {
-            return Err(corrupt("the frame has fewer changes than the directory says"));
+            return Err(corrupt(
+                "the frame has fewer changes than the directory says",
+            ));
         }
         Ok(part.changes.swap_remove(at))
     }
@@ -176,7 +196,16 @@ impl Tail {
         let active = new_segment(&log, spare, number, base, chain, time)?;
         let (buffer, points) = (Vec::new(), Vec::new());
         let offset = FRAMES_OFFSET;
-        Ok(Self { log, active, offset, chain, buffer, points, durable: base, time })
+        Ok(Self {
+            log,
+            active,
+            offset,
+            chain,
+            buffer,
+            points,
+            durable: base,
+            time,
+        })
     }
 
     /// Puts a commit behind what is staged already.
@@ -201,7 +230,11 @@ impl Tail {
         }
         let offset = self.offset + narrow(start);
         let before = Sequence::new(commit.sequence.get() - 1);
-        self.points.push(IndexPoint { offset, before, time: self.time });
+        self.points.push(IndexPoint {
+            offset,
+            before,
+            time: self.time,
+        });
         self.time = commit.time;
         Ok(Staged::At(locations))
     }
@@ -222,7 +255,8 @@ impl Tail {
         let Segment { file, header, .. } = &self.active.segment;
         file.write_at(&[IoSlice::new(&self.buffer)], u64::from(self.offset))
             .map_err(|source| io("write", header.number, source))?;
-        file.sync().map_err(|source| io("sync", header.number, source))?;
+        file.sync()
+            .map_err(|source| io("sync", header.number, source))?;
         for point in self.points.drain(..) {
             self.active.note(point);
         }
@@ -235,7 +269,10 @@ impl Tail {
 
     /// Appends and syncs a mark, which proves everything before it durable, if there is room.
     pub(crate) fn mark(&mut self, kind: Kind) -> Result<Sequence, Fault> {
-        assert!(self.buffer.is_empty(), "a mark stands behind durable commits only");
+        assert!(
+            self.buffer.is_empty(),
+            "a mark stands behind durable commits only"
+        );
         if u64::from(self.offset) + HEADER_BYTES as u64 + 8 > self.active.segment.header.capacity {
             // A full segment is proven by the one that follows it.
             return Ok(self.durable);
@@ -255,13 +292,23 @@ impl Tail {
 
     /// Behind the last durable frame.
     pub(crate) fn position(&self) -> Position {
-        Position { segment: self.active.segment.header.number, offset: self.offset }
+        Position {
+            segment: self.active.segment.header.number,
+            offset: self.offset,
+        }
     }
 
     fn rotate(&mut self, bytes: u64) -> Result<(), Fault> {
         let spare = self.log.spares.take(bytes)?;
         let number = self.active.segment.header.number + 1;
-        self.active = new_segment(&self.log, spare, number, self.durable, self.chain, self.time)?;
+        self.active = new_segment(
+            &self.log,
+            spare,
+            number,
+            self.durable,
+            self.chain,
+            self.time,
+        )?;
         self.offset = FRAMES_OFFSET;
         Ok(())
     }
@@ -271,7 +318,10 @@ impl Tail {
         let mut payloads: Vec<(u16, Vec<u8>)> = vec![(0, Vec::new())];
         let mut locations = Vec::with_capacity(commit.changes.len());
         for change in &commit.changes {
-            if payloads.last().is_some_and(|(_, payload)| payload.len() >= FRAME_PAYLOAD_BYTES) {
+            if payloads
+                .last()
+                .is_some_and(|(_, payload)| payload.len() >= FRAME_PAYLOAD_BYTES)
+            {
                 payloads.push((0, Vec::new()));
             }
             let part = payloads.len() - 1;
@@ -292,7 +342,11 @@ impl Tail {
         let segment = self.active.segment.header.number;
         locations
             .into_iter()
-            .map(|(part, change)| Location { segment, offset: offsets[part], change })
+            .map(|(part, change)| Location {
+                segment,
+                offset: offsets[part],
+                change,
+            })
             .collect()
     }
 
@@ -325,12 +379,9 @@ pub(crate) struct Position {
 }
 
 /// Cuts a segment to its frames once all of them are durable.
-pub(crate) fn seal(
-    file: &dyn crate::disk::DiskFile,
-    number: u32,
-    end: u32,
-) -> Result<(), Fault> {
-    file.set_length(u64::from(end)).map_err(|source| io("cut", number, source))?;
+pub(crate) fn seal(file: &dyn crate::disk::DiskFile, number: u32, end: u32) -> Result<(), Fault> {
+    file.set_length(u64::from(end))
+        .map_err(|source| io("cut", number, source))?;
     file.sync().map_err(|source| io("sync", number, source))
 }
 
@@ -346,8 +397,19 @@ fn new_segment(
 ) -> Result<Arc<Indexed>, Fault> {
     let random = log.disk.random();
     let salt = u64::from_le_bytes(random[..8].try_into().expect("16 bytes were asked for"));
-    let Spare { path: from, file, capacity } = spare;
-    let header = SegmentHeader { store: log.store, number, base, capacity, salt, chain };
+    let Spare {
+        path: from,
+        file,
+        capacity,
+    } = spare;
+    let header = SegmentHeader {
+        store: log.store,
+        number,
+        base,
+        capacity,
+        salt,
+        chain,
+    };
     file.write_at(&[IoSlice::new(&header.encode())], 0)
         .map_err(|source| io("write", number, source))?;
     file.sync().map_err(|source| io("sync", number, source))?;

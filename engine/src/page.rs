@@ -6,10 +6,10 @@
 
 use bytes::Bytes;
 
+use crate::codec::Decoder;
 use crate::commit::Facts;
 use crate::limits::{CHAIN_LINKS_MAX, WHOLE_BYTES};
 use crate::record::{RecordRef, Records};
-use crate::codec::Decoder;
 use crate::types::{Location, ModifiedBy, SyncCount, Timestamp};
 
 /// A frame that a cold read of the dataset visits.
@@ -50,7 +50,11 @@ impl Page {
     /// A dataset without records: never written, or just deleted.
     pub(crate) fn empty(sync_count: SyncCount, floor: SyncCount) -> Self {
         Self {
-            facts: Facts { sync_count, floor, ..Facts::default() },
+            facts: Facts {
+                sync_count,
+                floor,
+                ..Facts::default()
+            },
             bytes: Bytes::new(),
             offsets: Box::default(),
             by_key: Box::default(),
@@ -71,7 +75,13 @@ impl Page {
         keys.sort_unstable();
         let by_key = keys.into_iter().map(|(_, position)| position).collect();
         let bytes = records.bytes().clone();
-        Self { facts, bytes, offsets: offsets.into(), by_key, links }
+        Self {
+            facts,
+            bytes,
+            offsets: offsets.into(),
+            by_key,
+            links,
+        }
     }
 
     pub(crate) fn facts(&self) -> &Facts {
@@ -99,7 +109,12 @@ impl Page {
             counted.add(&self.at(position));
         }
         let sizes = |facts: &Facts| {
-            (facts.bytes, facts.live, facts.tombstones, facts.tombstone_bytes)
+            (
+                facts.bytes,
+                facts.live,
+                facts.tombstones,
+                facts.tombstone_bytes,
+            )
         };
         sizes(&counted) == sizes(&self.facts)
     }
@@ -122,7 +137,8 @@ impl Page {
     }
 
     fn find(&self, key: &str) -> Result<usize, usize> {
-        self.by_key.binary_search_by(|&position| self.at(position as usize).key.cmp(key))
+        self.by_key
+            .binary_search_by(|&position| self.at(position as usize).key.cmp(key))
     }
 
     /// The first position after every record for which `before` holds.
@@ -130,7 +146,11 @@ impl Page {
         let (mut low, mut high) = (0, self.len());
         while low < high {
             let middle = low.midpoint(high);
-            if before(self.at(middle)) { low = middle + 1 } else { high = middle }
+            if before(self.at(middle)) {
+                low = middle + 1;
+            } else {
+                high = middle;
+            }
         }
         low
     }
@@ -147,7 +167,9 @@ impl Page {
     }
 
     fn offset(&self, position: usize) -> usize {
-        self.offsets.get(position).map_or(self.bytes.len(), |&offset| offset as usize)
+        self.offsets
+            .get(position)
+            .map_or(self.bytes.len(), |&offset| offset as usize)
     }
 
     /// Bytes of the records that are newer than a count.
@@ -166,7 +188,11 @@ impl Page {
         if self.bytes.len() <= WHOLE_BYTES || links.is_empty() {
             return whole;
         }
-        let floor_of = |at: usize| links.get(at).map_or(SyncCount::ZERO, |link| link.sync_count);
+        let floor_of = |at: usize| {
+            links
+                .get(at)
+                .map_or(SyncCount::ZERO, |link| link.sync_count)
+        };
         let mut first = 0;
         while first < links.len() {
             let carried = self.bytes_after(floor_of(first));
@@ -182,8 +208,13 @@ impl Page {
 
     /// The page with the frame that holds its newest count in front of the older ones.
     pub(crate) fn linked(mut self, newest: Location, older: &[Link]) -> Self {
-        let newest = Link { sync_count: self.facts.sync_count, location: newest };
-        self.links = std::iter::once(newest).chain(older.iter().copied()).collect();
+        let newest = Link {
+            sync_count: self.facts.sync_count,
+            location: newest,
+        };
+        self.links = std::iter::once(newest)
+            .chain(older.iter().copied())
+            .collect();
         self
     }
 

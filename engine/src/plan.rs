@@ -17,8 +17,8 @@ use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
 use crate::record::RecordRef;
 use crate::state::State;
 use crate::types::{
-    DatasetId, DatasetName, Expected, IdentityId, MetadataKey, ModifiedBy, Patch, PatchOp,
-    PoolId, SyncCount, Timestamp, invalid,
+    DatasetId, DatasetName, Expected, IdentityId, MetadataKey, ModifiedBy, Patch, PatchOp, PoolId,
+    SyncCount, Timestamp, invalid,
 };
 
 /// What a decision rests on.
@@ -65,7 +65,12 @@ pub(crate) fn plan(
         note: proposal.note.clone(),
         changes: Vec::with_capacity(proposal.wishes.len()),
     };
-    let mut plan = Plan { commit, outcomes: Vec::new(), pages: Vec::new(), created: Vec::new() };
+    let mut plan = Plan {
+        commit,
+        outcomes: Vec::new(),
+        pages: Vec::new(),
+        created: Vec::new(),
+    };
     for wish in &proposal.wishes {
         let (change, outcome) = plan.decide(ground, wish)?;
         plan.commit.changes.push(change);
@@ -77,12 +82,15 @@ pub(crate) fn plan(
 impl Plan {
     fn decide(&mut self, ground: &Ground<'_>, wish: &Wish) -> Result<(Change, Outcome), Refusal> {
         match wish {
-            Wish::Update { dataset, patches, modified_by } => {
-                self.update(ground, dataset, patches, modified_by)
-            }
-            Wish::DeleteDataset { dataset, modified_by } => {
-                delete_dataset(ground, dataset, modified_by)
-            }
+            Wish::Update {
+                dataset,
+                patches,
+                modified_by,
+            } => self.update(ground, dataset, patches, modified_by),
+            Wish::DeleteDataset {
+                dataset,
+                modified_by,
+            } => delete_dataset(ground, dataset, modified_by),
             Wish::DeleteIdentity { pool, identity } => {
                 let found = ground.state.identity(pool, identity);
                 let datasets = found
@@ -90,21 +98,34 @@ impl Plan {
                     .flat_map(|identity| &identity.datasets)
                     .map(|dataset| (dataset.name.clone(), dataset.sync_count))
                     .collect();
-                let change =
-                    Change::IdentityDeleted { pool: *pool, identity: *identity, datasets };
+                let change = Change::IdentityDeleted {
+                    pool: *pool,
+                    identity: *identity,
+                    datasets,
+                };
                 Ok((change, Outcome::DeletedIdentity))
             }
             Wish::DeletePool { pool } => {
                 Ok((Change::PoolDeleted { pool: *pool }, Outcome::DeletedPool))
             }
-            Wish::PutMetadata { key, value, expected } => {
+            Wish::PutMetadata {
+                key,
+                value,
+                expected,
+            } => {
                 check_expected(ground.state, key, *expected)?;
-                let change = Change::MetadataPut { key: key.clone(), value: value.clone() };
+                let change = Change::MetadataPut {
+                    key: key.clone(),
+                    value: value.clone(),
+                };
                 Ok((change, Outcome::PutMetadata))
             }
             Wish::DeleteMetadata { key, expected } => {
                 check_expected(ground.state, key, *expected)?;
-                Ok((Change::MetadataDeleted { key: key.clone() }, Outcome::DeletedMetadata))
+                Ok((
+                    Change::MetadataDeleted { key: key.clone() },
+                    Outcome::DeletedMetadata,
+                ))
             }
         }
     }
@@ -123,8 +144,10 @@ impl Plan {
             check_count(&before, patch)?;
         }
         let now = self.commit.time;
-        let written: Vec<_> =
-            by_key.iter().map(|patch| written(patch, sync_count, now, modified_by)).collect();
+        let written: Vec<_> = by_key
+            .iter()
+            .map(|patch| written(patch, sync_count, now, modified_by))
+            .collect();
         let page = before.updated(&page::Update {
             written: &written,
             sync_count,
@@ -150,8 +173,18 @@ impl Plan {
             .iter()
             .map(|patch| self::written(patch, sync_count, now, modified_by).to_record())
             .collect();
-        self.pages.push(PlannedPage { change: self.commit.changes.len(), page, older });
-        Ok((change, Outcome::Updated { sync_count, records }))
+        self.pages.push(PlannedPage {
+            change: self.commit.changes.len(),
+            page,
+            older,
+        });
+        Ok((
+            change,
+            Outcome::Updated {
+                sync_count,
+                records,
+            },
+        ))
     }
 
     /// Limits refuse growth only, so that lowering one locks nobody out of removing.
@@ -162,11 +195,17 @@ impl Plan {
         before: &Page,
         after: &Facts,
     ) -> Result<(), Refusal> {
-        let exceeded = |limit, max: usize| Refusal::LimitExceeded { limit, max: max as u64 };
+        let exceeded = |limit, max: usize| Refusal::LimitExceeded {
+            limit,
+            max: max as u64,
+        };
         let limits = ground.limits;
         let (was, is) = (before.facts(), after);
         if is.live > was.live && is.live as usize > limits.records_per_dataset {
-            return Err(exceeded(Limit::RecordsPerDataset, limits.records_per_dataset));
+            return Err(exceeded(
+                Limit::RecordsPerDataset,
+                limits.records_per_dataset,
+            ));
         }
         if is.bytes > was.bytes && is.bytes as usize > limits.dataset_bytes {
             return Err(exceeded(Limit::DatasetBytes, limits.dataset_bytes));
@@ -174,13 +213,21 @@ impl Plan {
         if is.tombstones as usize > TOMBSTONES_PER_DATASET_MAX
             || is.tombstone_bytes as usize > TOMBSTONE_BYTES_MAX
         {
-            return Err(invalid("patches", "remove at most 4096 records and 1 MiB of keys at once").into());
+            return Err(invalid(
+                "patches",
+                "remove at most 4096 records and 1 MiB of keys at once",
+            )
+            .into());
         }
         if !before.exists() {
             let owner = (dataset.pool, dataset.identity);
             let identity = ground.state.identity(&owner.0, &owner.1);
             let stored = identity.map_or(0, |identity| identity.live().count());
-            let planned = self.created.iter().filter(|&&created| created == owner).count();
+            let planned = self
+                .created
+                .iter()
+                .filter(|&&created| created == owner)
+                .count();
             let max = limits.datasets_per_identity.min(DATASETS_PER_IDENTITY_MAX);
             if stored + planned >= max {
                 return Err(exceeded(Limit::DatasetsPerIdentity, max));
@@ -200,7 +247,11 @@ impl Plan {
         if max == 0 || is <= was {
             return Ok(());
         }
-        let mut bytes = ground.state.pools.get(&dataset.pool).map_or(0, |pool| pool.bytes);
+        let mut bytes = ground
+            .state
+            .pools
+            .get(&dataset.pool)
+            .map_or(0, |pool| pool.bytes);
         for change in &self.commit.changes {
             if let Change::Dataset(change) = change
                 && change.dataset.pool == dataset.pool
@@ -210,7 +261,10 @@ impl Plan {
             }
         }
         if bytes - was + is > max {
-            return Err(Refusal::LimitExceeded { limit: Limit::PoolBytes, max });
+            return Err(Refusal::LimitExceeded {
+                limit: Limit::PoolBytes,
+                max,
+            });
         }
         Ok(())
     }
@@ -229,15 +283,22 @@ fn page_of(ground: &Ground<'_>, dataset: &DatasetId) -> Arc<Page> {
         return Arc::new(Page::empty(head.sync_count, head.floor));
     };
     let page = (ground.page)(dataset);
-    assert_eq!(page.links()[0].location, location, "the page is the newest one");
+    assert_eq!(
+        page.links()[0].location,
+        location,
+        "the page is the newest one"
+    );
     page
 }
 
 fn next_count(page: &Page) -> Result<SyncCount, Refusal> {
-    page.facts().sync_count.next().ok_or(Refusal::LimitExceeded {
-        limit: Limit::SyncCount,
-        max: SyncCount::MAX.get(),
-    })
+    page.facts()
+        .sync_count
+        .next()
+        .ok_or(Refusal::LimitExceeded {
+            limit: Limit::SyncCount,
+            max: SyncCount::MAX.get(),
+        })
 }
 
 fn sorted_by_key(patches: &[Patch]) -> Result<Vec<&Patch>, Refusal> {
@@ -267,7 +328,11 @@ fn check_count(page: &Page, patch: &Patch) -> Result<(), Refusal> {
     if server == client {
         return Ok(());
     }
-    Err(Refusal::Conflict { key: patch.key.clone(), server, client })
+    Err(Refusal::Conflict {
+        key: patch.key.clone(),
+        server,
+        client,
+    })
 }
 
 fn written<'a>(
@@ -306,7 +371,10 @@ fn delete_dataset(
         sync_count: next_count(&before)?,
         modified_by: modified_by.clone(),
     };
-    Ok((change, Outcome::DeletedDataset(info(&dataset.name, before.facts()))))
+    Ok((
+        change,
+        Outcome::DeletedDataset(info(&dataset.name, before.facts())),
+    ))
 }
 
 /// What a dataset's facts say to a caller.
@@ -334,7 +402,10 @@ fn check_expected(state: &State, key: &MetadataKey, expected: Expected) -> Resul
         return Ok(());
     }
     let found = found.map_or(Found::Nothing, Found::Version);
-    Err(Refusal::Unexpected { key: key.clone(), found })
+    Err(Refusal::Unexpected {
+        key: key.clone(),
+        found,
+    })
 }
 
 /// Wishes of one proposal must not touch each other, so that their order does not matter.

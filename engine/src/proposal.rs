@@ -20,7 +20,10 @@ pub struct Proposal {
 
 impl From<Wish> for Proposal {
     fn from(wish: Wish) -> Self {
-        Self { wishes: vec![wish], ..Self::default() }
+        Self {
+            wishes: vec![wish],
+            ..Self::default()
+        }
     }
 }
 

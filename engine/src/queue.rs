@@ -8,7 +8,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use crate::error::{Error, Fault, Refusal};
+use crate::error::{Error, Refusal};
 use crate::limits::{
     BATCH_SUBMISSIONS_MAX, PINNED_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX,
 };
@@ -121,7 +121,12 @@ impl Queue {
         self.bytes += bytes;
         self.submissions += 1;
         let (ticket, pages) = (Arc::clone(ticket), HashMap::new());
-        self.waiting.push_back(Submission { proposal, ticket, pages, bytes });
+        self.waiting.push_back(Submission {
+            proposal,
+            ticket,
+            pages,
+            bytes,
+        });
         Ok(())
     }
 
@@ -150,14 +155,20 @@ impl Queue {
                 },
             },
         };
-        let pin = Pin { submissions: 1, page };
+        let pin = Pin {
+            submissions: 1,
+            page,
+        };
         self.pinned_bytes += pin.memory();
         self.pins.insert(dataset.clone(), pin);
         Ok(())
     }
 
     fn unpin(&mut self, dataset: &DatasetId) {
-        let pin = self.pins.get_mut(dataset).expect("a submission pins its datasets");
+        let pin = self
+            .pins
+            .get_mut(dataset)
+            .expect("a submission pins its datasets");
         pin.submissions -= 1;
         if pin.submissions == 0 {
             self.pinned_bytes -= pin.memory();
@@ -171,7 +182,10 @@ impl Queue {
         let mut batch: Vec<_> = self.waiting.drain(..count).collect();
         for submission in &mut batch {
             for dataset in datasets(&submission.proposal) {
-                if let Some(Pin { page: Some(page), .. }) = self.pins.get(dataset) {
+                if let Some(Pin {
+                    page: Some(page), ..
+                }) = self.pins.get(dataset)
+                {
                     submission.pages.insert(dataset.clone(), Arc::clone(page));
                 }
             }
@@ -203,9 +217,4 @@ impl Queue {
             self.unpin(dataset);
         }
     }
-}
-
-/// What everyone is told whose submission a broken store cannot take.
-pub(crate) fn halted(why: &Arc<str>) -> Error {
-    Error::Fault(Fault::Halted { why: Arc::clone(why) })
 }

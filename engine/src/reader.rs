@@ -115,8 +115,15 @@ impl Reader<'_> {
             return Err(Refusal::NoSuchSyncCount(listing.since).into());
         }
         let deleted_since = listing.since > SyncCount::ZERO && listing.since < facts.floor;
-        let since = if deleted_since { SyncCount::ZERO } else { listing.since };
-        let snapshot = listing.snapshot.unwrap_or(facts.sync_count).min(facts.sync_count);
+        let since = if deleted_since {
+            SyncCount::ZERO
+        } else {
+            listing.since
+        };
+        let snapshot = listing
+            .snapshot
+            .unwrap_or(facts.sync_count)
+            .min(facts.sync_count);
         let start = match &listing.after {
             Some((sync_count, key)) => {
                 let last = ((*sync_count).max(since), key.as_str());
@@ -126,7 +133,11 @@ impl Reader<'_> {
             None => page.after(since),
         };
         let end = page.after(snapshot).max(start);
-        let stop = if listing.limit == 0 { end } else { end.min(start + listing.limit) };
+        let stop = if listing.limit == 0 {
+            end
+        } else {
+            end.min(start + listing.limit)
+        };
         let next = (stop < end).then(|| {
             let last = page.at(stop - 1);
             (last.sync_count, RecordKey::believed(last.key))
@@ -146,7 +157,9 @@ impl Reader<'_> {
     /// # Errors
     /// Faults of reading.
     pub fn dataset(&self, dataset: &DatasetId) -> Result<Option<DatasetInfo>, Error> {
-        let Some(location) = self.store.state().head(dataset).location else { return Ok(None) };
+        let Some(location) = self.store.state().head(dataset).location else {
+            return Ok(None);
+        };
         let facts = self.store.facts(dataset, location, self.disk)?;
         Ok(Some(info(&dataset.name, &facts)))
     }
@@ -175,7 +188,11 @@ impl Reader<'_> {
         found
             .into_iter()
             .map(|(name, location)| {
-                let dataset = DatasetId { pool: *pool, identity: *identity, name };
+                let dataset = DatasetId {
+                    pool: *pool,
+                    identity: *identity,
+                    name,
+                };
                 let facts = self.store.facts(&dataset, location, self.disk)?;
                 Ok(info(&dataset.name, &facts))
             })
@@ -185,7 +202,10 @@ impl Reader<'_> {
     /// What an identity has stored; `None` if nothing was ever written for it.
     #[must_use]
     pub fn identity(&self, pool: &PoolId, identity: &IdentityId) -> Option<IdentityUsage> {
-        self.store.state().identity(pool, identity).map(|found| identity_usage(identity, found))
+        self.store
+            .state()
+            .identity(pool, identity)
+            .map(|found| identity_usage(identity, found))
     }
 
     /// Identities of a pool in order, behind `after`, at most `limit` (at most 10,000).
@@ -197,25 +217,43 @@ impl Reader<'_> {
         limit: usize,
     ) -> Vec<IdentityUsage> {
         let state = self.store.state();
-        let Some(pool) = state.pools.get(pool) else { return Vec::new() };
-        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let Some(pool) = state.pools.get(pool) else {
+            return Vec::new();
+        };
+        let range = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
         let found = pool.identities.range::<IdentityId, _>(range);
-        found.take(limit.min(PAGE_ITEMS_MAX)).map(|(id, found)| identity_usage(id, found)).collect()
+        found
+            .take(limit.min(PAGE_ITEMS_MAX))
+            .map(|(id, found)| identity_usage(id, found))
+            .collect()
     }
 
     /// What a pool has stored; `None` if nothing was ever written for it.
     #[must_use]
     pub fn pool(&self, pool: &PoolId) -> Option<PoolUsage> {
-        self.store.state().pools.get(pool).map(|found| pool_usage(pool, found))
+        self.store
+            .state()
+            .pools
+            .get(pool)
+            .map(|found| pool_usage(pool, found))
     }
 
     /// Pools in order, behind `after`, at most `limit` (at most 10,000).
     #[must_use]
     pub fn pools(&self, after: Option<&PoolId>, limit: usize) -> Vec<PoolUsage> {
-        let range = (after.map_or(Bound::Unbounded, Bound::Excluded), Bound::Unbounded);
+        let range = (
+            after.map_or(Bound::Unbounded, Bound::Excluded),
+            Bound::Unbounded,
+        );
         let state = self.store.state();
         let found = state.pools.range::<PoolId, _>(range);
-        found.take(limit.min(PAGE_ITEMS_MAX)).map(|(id, found)| pool_usage(id, found)).collect()
+        found
+            .take(limit.min(PAGE_ITEMS_MAX))
+            .map(|(id, found)| pool_usage(id, found))
+            .collect()
     }
 
     /// The value of a metadata key.
@@ -223,14 +261,20 @@ impl Reader<'_> {
     /// # Errors
     /// Faults of reading.
     pub fn metadata(&self, key: &MetadataKey) -> Result<Option<Metadata>, Error> {
-        let Some(place) = self.store.state().metadata.get(key).copied() else { return Ok(None) };
+        let Some(place) = self.store.state().metadata.get(key).copied() else {
+            return Ok(None);
+        };
         self.value(key.clone(), place).map(Some)
     }
 
     /// The version of a metadata key, `None` if it has no value. Never reads the disk.
     #[must_use]
     pub fn metadata_version(&self, key: &MetadataKey) -> Option<Sequence> {
-        self.store.state().metadata.get(key).map(|place| place.version)
+        self.store
+            .state()
+            .metadata
+            .get(key)
+            .map(|place| place.version)
     }
 
     /// Metadata whose key begins with `prefix`, ordered by key, behind `after`, at most `limit` (at
@@ -245,7 +289,10 @@ impl Reader<'_> {
         limit: usize,
     ) -> Result<Vec<Metadata>, Error> {
         let places = self.places(prefix, after, limit);
-        places.into_iter().map(|(key, place)| self.value(key, place)).collect()
+        places
+            .into_iter()
+            .map(|(key, place)| self.value(key, place))
+            .collect()
     }
 
     /// Like [`Reader::scan`], without the values. Never reads the disk.
@@ -257,7 +304,10 @@ impl Reader<'_> {
         limit: usize,
     ) -> Vec<(MetadataKey, Sequence)> {
         let places = self.places(prefix, after, limit);
-        places.into_iter().map(|(key, place)| (key, place.version)).collect()
+        places
+            .into_iter()
+            .map(|(key, place)| (key, place.version))
+            .collect()
     }
 
     fn places(
@@ -282,7 +332,11 @@ impl Reader<'_> {
 
     fn value(&self, key: MetadataKey, place: Place) -> Result<Metadata, Error> {
         let value = self.store.value(&key, place.location, self.disk)?;
-        Ok(Metadata { key, version: place.version, value })
+        Ok(Metadata {
+            key,
+            version: place.version,
+            value,
+        })
     }
 }
 

@@ -75,7 +75,10 @@ impl<'a> RecordRef<'a> {
             + self.modified_by.map_or(0, str::len)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "lengths are bounded by their types")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "lengths are bounded by their types"
+    )]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let flag = if self.value.is_none() { TOMBSTONE } else { 0 };
         out.put_u16(self.key.len() as u16 | flag);
@@ -100,7 +103,9 @@ impl<'a> RecordRef<'a> {
         let key_len = usize::from(key_and_flag & !TOMBSTONE);
         let tombstone = key_and_flag & TOMBSTONE != 0;
         if key_len == 0 || key_len > KEY_BYTES_MAX || by_len > MODIFIED_BY_BYTES_MAX {
-            return Err(Malformed("a record's key or modifier has an impossible length"));
+            return Err(Malformed(
+                "a record's key or modifier has an impossible length",
+            ));
         }
         if tombstone && value_len != 0 {
             return Err(Malformed("a tombstone has a value"));
@@ -157,7 +162,10 @@ impl Records {
     }
 
     pub(crate) fn iter(&self) -> RecordIter<'_> {
-        RecordIter { input: Decoder::new(&self.bytes), left: self.count }
+        RecordIter {
+            input: Decoder::new(&self.bytes),
+            left: self.count,
+        }
     }
 }
 

@@ -74,9 +74,13 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Opened, F
     let directory = Path::new(segment::DIRECTORY);
     let fault = |doing| move |source| directory_fault(doing, directory, source);
     disk.create_directory(directory).map_err(fault("create"))?;
-    disk.sync_directory(Path::new("")).map_err(fault("make a name last for"))?;
+    disk.sync_directory(Path::new(""))
+        .map_err(fault("make a name last for"))?;
     let names = disk.list(directory).map_err(fault("list"))?;
-    let mut numbers: Vec<u32> = names.iter().filter_map(|name| segment::number(name)).collect();
+    let mut numbers: Vec<u32> = names
+        .iter()
+        .filter_map(|name| segment::number(name))
+        .collect();
     numbers.sort_unstable();
 
     let mut replay = Replay::new(disk);
@@ -86,7 +90,13 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Opened, F
     let spares = Spares::new(Arc::clone(disk), segment_bytes);
     let created = numbers.is_empty();
     let store = if created { uuid(disk) } else { replay.store };
-    let Replay { state, mut segments, chain, mut recovery, .. } = replay;
+    let Replay {
+        state,
+        mut segments,
+        chain,
+        mut recovery,
+        ..
+    } = replay;
     // A segment without a commit is begun anew under the same number.
     let empty = segments.pop_if(|last| last.segment.header.base == state.sequence);
     let (number, chain) = match (&empty, segments.last()) {
@@ -103,7 +113,12 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Opened, F
     recovery.created = created;
     recovery.commits = state.sequence.get();
     recovery.elapsed = started.elapsed();
-    Ok(Opened { state, log, tail, recovery })
+    Ok(Opened {
+        state,
+        log,
+        tail,
+        recovery,
+    })
 }
 
 fn uuid(disk: &Arc<dyn Disk>) -> Uuid {
@@ -111,7 +126,11 @@ fn uuid(disk: &Arc<dyn Disk>) -> Uuid {
 }
 
 fn directory_fault(doing: &'static str, path: &Path, source: std::io::Error) -> Fault {
-    Fault::Io { doing, path: path.into(), source: Arc::new(source) }
+    Fault::Io {
+        doing,
+        path: path.into(),
+        source: Arc::new(source),
+    }
 }
 
 /// A replay on its way through the segments.
@@ -164,8 +183,13 @@ impl<'a> Replay<'a> {
     /// Reads one segment and applies its commits.
     fn segment(&mut self, number: u32, last: bool) -> Result<(), Fault> {
         let path = segment::path(number);
-        let file = self.disk.open(&path).map_err(|source| io("open", number, source))?;
-        let length = file.length().map_err(|source| io("measure", number, source))?;
+        let file = self
+            .disk
+            .open(&path)
+            .map_err(|source| io("open", number, source))?;
+        let length = file
+            .length()
+            .map_err(|source| io("measure", number, source))?;
         let segment = Segment::open(number, file)?;
         self.check_order(&segment)?;
         let sealed = length < segment.header.capacity;
@@ -184,7 +208,7 @@ impl<'a> Replay<'a> {
         }
         if last && !sealed {
             self.recovery.clean = false;
-            self.unclean(end, length)?;
+            self.unclean(&end, length)?;
         }
         Ok(())
     }
@@ -225,23 +249,41 @@ impl<'a> Replay<'a> {
                 Ok(frame) => frame,
                 Err(why) => {
                     let expected_part = assembly.expected_part();
-                    return Ok(End { scan, good, chain, unproven, expected_part, why });
+                    return Ok(End {
+                        scan,
+                        good,
+                        chain,
+                        unproven,
+                        expected_part,
+                        why,
+                    });
                 }
             };
             self.check_frame(number, offset, &frame)?;
             self.chain = frame.checksum;
             let proven = frame.header.proves();
-            while unproven.front().is_some_and(|&(sequence, _)| sequence <= proven) {
+            while unproven
+                .front()
+                .is_some_and(|&(sequence, _)| sequence <= proven)
+            {
                 unproven.pop_front();
             }
             if frame.header.kind == Kind::Commit {
                 unproven.push_back((frame.header.sequence, offset));
-                group = if assembly.expected_part() == 0 { offset } else { group };
+                group = if assembly.expected_part() == 0 {
+                    offset
+                } else {
+                    group
+                };
             }
             self.recovery.clean = frame.header.kind == Kind::CleanMark;
             if let Some((commit, locations)) = assembly.add(number, offset, &frame)? {
                 let (before, time) = (self.state.sequence, self.state.time);
-                indexed.note(IndexPoint { offset: group, before, time });
+                indexed.note(IndexPoint {
+                    offset: group,
+                    before,
+                    time,
+                });
                 self.state.apply(&commit, &locations);
             }
             if assembly.expected_part() == 0 {
@@ -259,30 +301,40 @@ impl<'a> Replay<'a> {
             Kind::DurableMark | Kind::CleanMark => frame.header.sequence == self.state.sequence,
             Kind::Unknown(_) => true,
         };
-        if in_order { Ok(()) } else { Err(self.corrupt(number, offset, "frames are not in order")) }
+        if in_order {
+            Ok(())
+        } else {
+            Err(self.corrupt(number, offset, "frames are not in order"))
+        }
     }
 
     /// Ends the last segment after an unclean stop, so that nothing rests on the page cache and no
     /// later reader meets the torn end.
-    fn unclean(&mut self, end: End, length: u32) -> Result<(), Fault> {
+    fn unclean(&mut self, end: &End, length: u32) -> Result<(), Fault> {
         let number = end.scan.segment().header.number;
         let bad = end.scan.offset();
-        if self.was_durable(&end, length)? {
+        if self.was_durable(end, length)? {
             return Err(self.corrupt(number, bad, end.why.why()));
         }
         let torn = last_written(end.scan.segment(), end.good, length)?;
         if torn > end.good {
-            self.recovery.torn = Some(self.set_aside(&end, torn)?);
+            self.recovery.torn = Some(self.set_aside(end, torn)?);
         }
         let segment = end.scan.segment();
-        let from = end.unproven.front().map_or(end.good, |&(_, offset)| offset.min(end.good));
+        let from = end
+            .unproven
+            .front()
+            .map_or(end.good, |&(_, offset)| offset.min(end.good));
         let mut bytes = vec![0; (end.good - from) as usize];
         segment.read(&mut bytes, from)?;
         segment
             .file
             .write_at(&[IoSlice::new(&bytes)], u64::from(from))
             .map_err(|source| io("write", number, source))?;
-        segment.file.sync().map_err(|source| io("sync", number, source))?;
+        segment
+            .file
+            .sync()
+            .map_err(|source| io("sync", number, source))?;
         self.chain = end.chain;
         if end.good < length {
             seal(segment.file.as_ref(), number, end.good)?;
@@ -295,7 +347,7 @@ impl<'a> Replay<'a> {
     fn was_durable(&self, end: &End, length: u32) -> Result<bool, Fault> {
         let missing = self.state.sequence.next();
         let segment = end.scan.segment();
-        let mut offset = end.scan.offset() + ALIGNMENT as u32;
+        let mut offset = end.scan.offset() + ALIGNMENT;
         while let Some(found) = find_frame(segment, offset, length)? {
             let header = Scan::new(segment.clone(), found, length).next()?;
             if let Ok(Frame { header, .. }) = header {
@@ -306,7 +358,7 @@ impl<'a> Replay<'a> {
                     return Ok(true);
                 }
             }
-            offset = found + ALIGNMENT as u32;
+            offset = found + ALIGNMENT;
         }
         Ok(false)
     }
@@ -324,14 +376,26 @@ impl<'a> Replay<'a> {
             let copy = copy.clone();
             move |source| directory_fault(doing, &copy, source)
         };
-        self.disk.create_directory(directory).map_err(fault("create"))?;
+        self.disk
+            .create_directory(directory)
+            .map_err(fault("create"))?;
         let file = self.disk.create(&copy).map_err(fault("create"))?;
-        file.write_at(&[IoSlice::new(&bytes)], 0).map_err(fault("write"))?;
+        file.write_at(&[IoSlice::new(&bytes)], 0)
+            .map_err(fault("write"))?;
         file.sync().map_err(fault("sync"))?;
-        self.disk.sync_directory(directory).map_err(fault("make a name last for"))?;
-        self.disk.sync_directory(Path::new("")).map_err(fault("make a name last for"))?;
+        self.disk
+            .sync_directory(directory)
+            .map_err(fault("make a name last for"))?;
+        self.disk
+            .sync_directory(Path::new(""))
+            .map_err(fault("make a name last for"))?;
         let path = segment::path(number);
-        Ok(Torn { path, offset: u64::from(end.good), bytes: bytes.len() as u64, copy })
+        Ok(Torn {
+            path,
+            offset: u64::from(end.good),
+            bytes: bytes.len() as u64,
+            copy,
+        })
     }
 }
 
@@ -342,10 +406,13 @@ fn find_frame(segment: &Segment, from: u32, end: u32) -> Result<Option<u32>, Fau
     while offset < end {
         let mut bytes = vec![0; (end - offset).min(STEP + segment::FRAMES_OFFSET) as usize];
         let got = segment.read(&mut bytes, offset)?;
-        let starts = got.min(STEP as usize);
-        for start in (0..starts).step_by(ALIGNMENT) {
-            if segment.holds_header(&bytes[start..got]) {
-                return Ok(Some(offset + start as u32));
+        bytes.truncate(got);
+        for start in (0..STEP).step_by(ALIGNMENT as usize) {
+            let Some(rest) = bytes.get(start as usize..) else {
+                break;
+            };
+            if segment.holds_header(rest) {
+                return Ok(Some(offset + start));
             }
         }
         offset += STEP;
@@ -360,8 +427,8 @@ fn last_written(segment: &Segment, from: u32, end: u32) -> Result<u32, Fault> {
     while offset < end {
         let mut bytes = vec![0; (end - offset).min(STEP) as usize];
         let got = segment.read(&mut bytes, offset)?;
-        if let Some(at) = bytes[..got].iter().rposition(|&b| b != 0) {
-            last = offset + at as u32 + 1;
+        if let Some(at) = (0u32..).zip(&bytes[..got]).filter(|(_, b)| **b != 0).last() {
+            last = offset + at.0 + 1;
         }
         offset += STEP;
     }

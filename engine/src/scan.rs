@@ -23,7 +23,12 @@ pub(crate) struct Scan {
 
 impl Scan {
     pub(crate) fn new(segment: Segment, offset: u32, end: u32) -> Self {
-        Self { segment, offset, ahead: Bytes::new(), end }
+        Self {
+            segment,
+            offset,
+            ahead: Bytes::new(),
+            end,
+        }
     }
 
     pub(crate) fn offset(&self) -> u32 {
@@ -106,13 +111,20 @@ impl Assembly {
             };
         }
         let sequence = frame.header.sequence;
-        let same = self.commit.as_ref().is_none_or(|commit| commit.sequence == sequence);
+        let same = self
+            .commit
+            .as_ref()
+            .is_none_or(|commit| commit.sequence == sequence);
         if frame.header.part != self.parts || !same {
             return Err(corrupt("the parts of a commit are not in order"));
         }
         let part = Part::decode(&frame.payload).map_err(|malformed| corrupt(malformed.0))?;
         let at = (0..).zip(&part.changes);
-        self.locations.extend(at.map(|(change, _)| Location { segment, offset, change }));
+        self.locations.extend(at.map(|(change, _)| Location {
+            segment,
+            offset,
+            change,
+        }));
         self.parts += 1;
         let commit = self.commit.get_or_insert_with(|| Commit {
             sequence,
@@ -125,6 +137,9 @@ impl Assembly {
             return Ok(None);
         }
         self.parts = 0;
-        Ok(self.commit.take().map(|commit| (commit, std::mem::take(&mut self.locations))))
+        Ok(self
+            .commit
+            .take()
+            .map(|commit| (commit, std::mem::take(&mut self.locations))))
     }
 }

@@ -78,7 +78,12 @@ impl SegmentHeader {
 
     fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES], number: u32) -> Result<Self, Fault> {
         let path = path(number);
-        let corrupt = |offset, why| Fault::Corrupt { path: path.clone(), offset, sequence: None, why };
+        let corrupt = |offset, why| Fault::Corrupt {
+            path: path.clone(),
+            offset,
+            sequence: None,
+            why,
+        };
         let short = |_| corrupt(0, "the segment header ends too early");
         let mut input = Decoder::new(bytes);
         if input.bytes(8).map_err(short)? != MAGIC {
@@ -89,7 +94,11 @@ impl SegmentHeader {
             return Err(corrupt(0, "the segment header's checksum does not hold"));
         }
         if version != VERSION || input.u16().map_err(short)? != CRC32 {
-            return Err(Fault::Version { path, found: version, known: VERSION });
+            return Err(Fault::Version {
+                path,
+                found: version,
+                known: VERSION,
+            });
         }
         input.u32().map_err(short)?;
         let store = Uuid::from_slice(input.bytes(16).map_err(short)?).expect("16 bytes were read");
@@ -149,7 +158,11 @@ impl NoFrame {
 
 impl Segment {
     pub(crate) fn new(header: SegmentHeader, file: Arc<dyn DiskFile>) -> Self {
-        Self { header, file, seed: Seed::new(header.salt) }
+        Self {
+            header,
+            file,
+            seed: Seed::new(header.salt),
+        }
     }
 
     /// Reads and verifies the header of an existing file.
@@ -182,12 +195,13 @@ impl Segment {
             let more = self.read(&mut bytes[got..], offset + narrow(got))?;
             bytes.truncate(got + more);
         }
-        self.parse(&bytes.into()).map_err(|no_frame| Fault::Corrupt {
-            path: path(self.header.number),
-            offset: u64::from(offset),
-            sequence: None,
-            why: no_frame.why(),
-        })
+        self.parse(&bytes.into())
+            .map_err(|no_frame| Fault::Corrupt {
+                path: path(self.header.number),
+                offset: u64::from(offset),
+                sequence: None,
+                why: no_frame.why(),
+            })
     }
 
     /// Reads into the buffer until it is full or the file ends.
@@ -203,7 +217,9 @@ impl Segment {
     }
 
     fn header_at(&self, bytes: &[u8]) -> Option<Result<(Header, u32), Bad>> {
-        bytes.first_chunk().map(|header| Header::decode(header, &self.seed))
+        bytes
+            .first_chunk()
+            .map(|header| Header::decode(header, &self.seed))
     }
 
     /// Verifies the frame at the front of the bytes, which may hold more.
@@ -212,10 +228,14 @@ impl Segment {
             Some(Ok(found)) => found,
             Some(Err(Bad::Blank)) => return Err(NoFrame::Blank),
             Some(Err(Bad::Header)) => {
-                return Err(NoFrame::Damaged("the frame header's checksum does not hold"));
+                return Err(NoFrame::Damaged(
+                    "the frame header's checksum does not hold",
+                ));
             }
             Some(Err(Bad::Unknown)) => {
-                return Err(NoFrame::Damaged("the frame is of a kind or version not known here"));
+                return Err(NoFrame::Damaged(
+                    "the frame is of a kind or version not known here",
+                ));
             }
             None if bytes.iter().all(|&b| b == 0) => return Err(NoFrame::Blank),
             None => return Err(NoFrame::Incomplete(HEADER_BYTES)),
@@ -228,12 +248,20 @@ impl Segment {
         if frame::payload_checksum(&payload) != header.payload_checksum {
             return Err(NoFrame::Damaged("the payload's checksum does not hold"));
         }
-        Ok(Frame { header, checksum, payload })
+        Ok(Frame {
+            header,
+            checksum,
+            payload,
+        })
     }
 }
 
 pub(crate) fn io(doing: &'static str, number: u32, source: std::io::Error) -> Fault {
-    Fault::Io { doing, path: path(number), source: Arc::new(source) }
+    Fault::Io {
+        doing,
+        path: path(number),
+        source: Arc::new(source),
+    }
 }
 
 fn narrow(value: usize) -> u32 {

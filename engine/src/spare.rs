@@ -41,7 +41,12 @@ struct Slot {
 
 impl Spares {
     pub(crate) fn new(disk: Arc<dyn Disk>, segment_bytes: u64) -> Self {
-        Self { disk, segment_bytes, slot: Mutex::default(), changed: Condvar::new() }
+        Self {
+            disk,
+            segment_bytes,
+            slot: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
 
     /// A file for at least `bytes` of frames.
@@ -55,7 +60,10 @@ impl Spares {
         };
         match ready {
             Some(spare) => Ok(spare),
-            None => self.make("urgent", self.segment_bytes.min(SEGMENT_BYTES_URGENT).max(needed)),
+            None => self.make(
+                "urgent",
+                self.segment_bytes.min(SEGMENT_BYTES_URGENT).max(needed),
+            ),
         }
     }
 
@@ -65,7 +73,9 @@ impl Spares {
             let slot = self.lock();
             let slot = self
                 .changed
-                .wait_while(slot, |slot| !slot.closed && (slot.ready.is_some() || slot.failed))
+                .wait_while(slot, |slot| {
+                    !slot.closed && (slot.ready.is_some() || slot.failed)
+                })
                 .unwrap_or_else(PoisonError::into_inner);
             if slot.closed {
                 return;
@@ -96,7 +106,11 @@ impl Spares {
                 std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                     Fault::StorageFull
                 }
-                _ => Fault::Io { doing, path, source: Arc::new(source) },
+                _ => Fault::Io {
+                    doing,
+                    path,
+                    source: Arc::new(source),
+                },
             }
         };
         let file = self.disk.create(&path).map_err(fault("create"))?;
@@ -108,10 +122,15 @@ impl Spares {
             }
             let left = usize::try_from(capacity - offset).unwrap_or(STEP_BYTES);
             let step = &zeros[..left.min(STEP_BYTES)];
-            file.write_at(&[IoSlice::new(step)], offset).map_err(fault("write"))?;
+            file.write_at(&[IoSlice::new(step)], offset)
+                .map_err(fault("write"))?;
             offset += step.len() as u64;
         }
         file.sync().map_err(fault("sync"))?;
-        Ok(Spare { path, file, capacity })
+        Ok(Spare {
+            path,
+            file,
+            capacity,
+        })
     }
 }

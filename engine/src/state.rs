@@ -76,24 +76,35 @@ impl Identity {
     }
 
     fn find(&self, name: &DatasetName) -> Result<usize, usize> {
-        self.datasets.binary_search_by(|dataset| dataset.name.cmp(name))
+        self.datasets
+            .binary_search_by(|dataset| dataset.name.cmp(name))
     }
 
     /// Datasets that exist.
     pub(crate) fn live(&self) -> impl Iterator<Item = &Dataset> {
-        self.datasets.iter().filter(|dataset| dataset.head.is_some())
+        self.datasets
+            .iter()
+            .filter(|dataset| dataset.head.is_some())
     }
 
     fn forget_oldest_deleted(&mut self) {
-        let deleted = || self.datasets.iter().filter(|dataset| dataset.head.is_none());
+        let deleted = || {
+            self.datasets
+                .iter()
+                .filter(|dataset| dataset.head.is_none())
+        };
         if deleted().count() <= DELETED_NAMES_MAX {
             return;
         }
         // The lowest count stands for the oldest: names with equal counts fold together, since the
         // floor could not tell them apart.
-        let lowest = deleted().map(|dataset| dataset.sync_count).min().expect("there are some");
+        let lowest = deleted()
+            .map(|dataset| dataset.sync_count)
+            .min()
+            .expect("there are some");
         self.floor = self.floor.max(lowest);
-        self.datasets.retain(|dataset| dataset.head.is_some() || dataset.sync_count > lowest);
+        self.datasets
+            .retain(|dataset| dataset.head.is_some() || dataset.sync_count > lowest);
     }
 }
 
@@ -107,10 +118,16 @@ impl State {
         let identity = self.identity(&dataset.pool, &dataset.identity);
         let floor = identity.map_or(SyncCount::ZERO, |identity| identity.floor);
         match identity.and_then(|identity| identity.dataset(&dataset.name)) {
-            Some(found) => {
-                Head { sync_count: found.sync_count, floor: found.floor, location: found.head }
-            }
-            None => Head { sync_count: floor, floor, location: None },
+            Some(found) => Head {
+                sync_count: found.sync_count,
+                floor: found.floor,
+                location: found.head,
+            },
+            None => Head {
+                sync_count: floor,
+                floor,
+                location: None,
+            },
         }
     }
 
@@ -119,8 +136,16 @@ impl State {
     /// # Panics
     /// If the commit is not the next one: then the log was read out of order, which is a bug.
     pub(crate) fn apply(&mut self, commit: &Commit, locations: &[Location]) {
-        assert_eq!(commit.sequence, self.sequence.next(), "commits are applied in order");
-        assert_eq!(commit.changes.len(), locations.len(), "every change lies somewhere");
+        assert_eq!(
+            commit.sequence,
+            self.sequence.next(),
+            "commits are applied in order"
+        );
+        assert_eq!(
+            commit.changes.len(),
+            locations.len(),
+            "every change lies somewhere"
+        );
         self.sequence = commit.sequence;
         self.time = self.time.max(commit.time);
         for (change, &location) in commit.changes.iter().zip(locations) {
@@ -131,7 +156,11 @@ impl State {
     fn apply_change(&mut self, change: &Change, location: Location, time: Timestamp) {
         match change {
             Change::Dataset(change) => self.apply_dataset(change, location, time),
-            Change::DatasetDeleted { dataset, sync_count, .. } => {
+            Change::DatasetDeleted {
+                dataset,
+                sync_count,
+                ..
+            } => {
                 self.apply_dataset_deleted(dataset, *sync_count, time);
             }
             Change::IdentityDeleted { pool, identity, .. } => {
@@ -146,7 +175,10 @@ impl State {
                 self.pools.remove(pool);
             }
             Change::MetadataPut { key, .. } => {
-                let place = Place { version: self.sequence, location };
+                let place = Place {
+                    version: self.sequence,
+                    location,
+                };
                 self.metadata.insert(key.clone(), place);
             }
             Change::MetadataDeleted { key } => {
@@ -193,9 +225,15 @@ impl State {
     }
 
     fn apply_dataset_deleted(&mut self, id: &DatasetId, sync_count: SyncCount, time: Timestamp) {
-        let Some(pool) = self.pools.get_mut(&id.pool) else { return };
-        let Some(identity) = pool.identities.get_mut(&id.identity) else { return };
-        let Ok(at) = identity.find(&id.name) else { return };
+        let Some(pool) = self.pools.get_mut(&id.pool) else {
+            return;
+        };
+        let Some(identity) = pool.identities.get_mut(&id.identity) else {
+            return;
+        };
+        let Ok(at) = identity.find(&id.name) else {
+            return;
+        };
         let dataset = &mut identity.datasets[at];
         let bytes = u64::from(dataset.bytes);
         dataset.sync_count = sync_count;

@@ -14,7 +14,7 @@ use crate::error::{Error, Fault};
 use crate::limits::CHAIN_LINKS_MAX;
 use crate::log::Log;
 use crate::page::{Link, Page};
-use crate::record::Records;
+use crate::record::{RecordRef, Records};
 use crate::segment;
 use crate::state::State;
 use crate::types::{DatasetId, Location, MetadataKey, MetadataValue};
@@ -37,7 +37,12 @@ pub(crate) enum Disk {
 
 impl Store {
     pub(crate) fn new(state: State, cache: Cache, log: Arc<Log>, watermark: Watermark) -> Self {
-        Self { state: RwLock::new(state), cache, log, watermark }
+        Self {
+            state: RwLock::new(state),
+            cache,
+            log,
+            watermark,
+        }
     }
 
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -106,7 +111,11 @@ impl Store {
             return Err(Error::NotResident);
         }
         let Change::MetadataPut { key: found, value } = self.log.change(location)? else {
-            return Err(corrupt(location, "the change is not the metadata value it should be").into());
+            return Err(corrupt(
+                location,
+                "the change is not the metadata value it should be",
+            )
+            .into());
         };
         if found != *key {
             return Err(corrupt(location, "the metadata value belongs to another key").into());
@@ -125,7 +134,10 @@ impl Store {
         match self.log.change(location)? {
             Change::Dataset(change) if change.dataset == *dataset => Ok(change),
             Change::Dataset(_) => Err(corrupt(location, "the frame belongs to another dataset")),
-            _ => Err(corrupt(location, "the change is not the dataset it should be")),
+            _ => Err(corrupt(
+                location,
+                "the change is not the dataset it should be",
+            )),
         }
     }
 
@@ -133,19 +145,31 @@ impl Store {
     fn load(&self, dataset: &DatasetId, head: Location) -> Result<Page, Fault> {
         let newest = self.dataset_change(dataset, head)?;
         let facts = newest.facts.clone();
-        let mut links = vec![Link { sync_count: facts.sync_count, location: head }];
+        let mut links = vec![Link {
+            sync_count: facts.sync_count,
+            location: head,
+        }];
         let mut covers_from = newest.covers_from;
         let mut next = newest.link;
         let mut runs = vec![newest.records];
         while let Some(location) = next {
             if links.len() >= CHAIN_LINKS_MAX {
-                return Err(corrupt(location, "the frames of a dataset form too long a chain"));
+                return Err(corrupt(
+                    location,
+                    "the frames of a dataset form too long a chain",
+                ));
             }
             let older = self.dataset_change(dataset, location)?;
             if older.facts.sync_count != covers_from {
-                return Err(corrupt(location, "the frame is not of the count that links to it"));
+                return Err(corrupt(
+                    location,
+                    "the frame is not of the count that links to it",
+                ));
             }
-            links.push(Link { sync_count: covers_from, location });
+            links.push(Link {
+                sync_count: covers_from,
+                location,
+            });
             covers_from = older.covers_from;
             next = older.link;
             runs.push(older.records);
@@ -153,7 +177,10 @@ impl Store {
         let records = merged(&runs, &facts);
         let page = Page::new(facts, &records, links.into());
         if !page.counts_hold() {
-            return Err(corrupt(head, "the sizes of a dataset are not those of its records"));
+            return Err(corrupt(
+                head,
+                "the sizes of a dataset are not those of its records",
+            ));
         }
         Ok(page)
     }
@@ -171,7 +198,7 @@ fn merged(runs: &[Records], facts: &Facts) -> Records {
             .collect();
         survivors.push(newest);
     }
-    let bytes = survivors.iter().flatten().map(|record| record.encoded_len()).sum();
+    let bytes = survivors.iter().flatten().map(RecordRef::encoded_len).sum();
     let (mut encoded, mut count) = (Vec::with_capacity(bytes), 0);
     for record in survivors.iter().rev().flatten() {
         record.encode(&mut encoded);

@@ -23,7 +23,10 @@ pub struct Invalid {
 }
 
 pub(crate) fn invalid(field: &'static str, why: impl Into<String>) -> Invalid {
-    Invalid { field, why: why.into() }
+    Invalid {
+        field,
+        why: why.into(),
+    }
 }
 
 /// An id of the form `[\w-]+:[0-9a-f-]+`, 1 to 55 bytes, kept inline and zero-padded, so that it
@@ -39,16 +42,26 @@ impl Id {
         let well_formed = text.split_once(':').is_some_and(|(region, tail)| {
             !region.is_empty()
                 && !tail.is_empty()
-                && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-                && tail.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-')
+                && region
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+                && tail
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-')
         });
         if !well_formed || text.len() > ID_BYTES_MAX {
-            return Err(invalid(field, "must match [\\w-]+:[0-9a-f-]+ and have at most 55 bytes"));
+            return Err(invalid(
+                field,
+                "must match [\\w-]+:[0-9a-f-]+ and have at most 55 bytes",
+            ));
         }
         let mut bytes = [0; ID_BYTES_MAX];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
         #[expect(clippy::cast_possible_truncation, reason = "at most 55")]
-        Ok(Self { bytes, length: text.len() as u8 })
+        Ok(Self {
+            bytes,
+            length: text.len() as u8,
+        })
     }
 
     fn as_str(&self) -> &str {
@@ -114,7 +127,10 @@ impl DatasetName {
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-');
         if text.is_empty() || text.len() > DATASET_NAME_BYTES_MAX || !text.bytes().all(allowed) {
-            return Err(invalid("dataset name", "must be 1 to 128 of [a-zA-Z0-9_.:-]"));
+            return Err(invalid(
+                "dataset name",
+                "must be 1 to 128 of [a-zA-Z0-9_.:-]",
+            ));
         }
         Ok(Self(text.into()))
     }
@@ -209,7 +225,10 @@ impl RecordValue {
         let too_long = text.len() > VALUE_BYTES_MAX
             || (text.len() > VALUE_CHARS_MAX && text.chars().count() > VALUE_CHARS_MAX);
         if too_long {
-            return Err(invalid("record value", "must have at most 1048575 characters"));
+            return Err(invalid(
+                "record value",
+                "must have at most 1048575 characters",
+            ));
         }
         Ok(Self(text))
     }

@@ -32,8 +32,15 @@ struct Inner {
 
 impl Watermark {
     pub(crate) fn new(durable: Durable) -> Self {
-        let inner = Inner { durable, wakers: Vec::new(), closed: false };
-        Self { inner: Mutex::new(inner), moved: Condvar::new() }
+        let inner = Inner {
+            durable,
+            wakers: Vec::new(),
+            closed: false,
+        };
+        Self {
+            inner: Mutex::new(inner),
+            moved: Condvar::new(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -47,7 +54,10 @@ impl Watermark {
     /// Moves forward; wakes those who wait if there is news.
     pub(crate) fn advance(&self, sequence: Sequence, position: Position, news: Option<Sequence>) {
         let mut inner = self.lock();
-        assert!(sequence >= inner.durable.sequence, "the watermark only rises");
+        assert!(
+            sequence >= inner.durable.sequence,
+            "the watermark only rises"
+        );
         inner.durable.sequence = sequence;
         inner.durable.position = position;
         if let Some(news) = news {

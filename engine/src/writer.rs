@@ -18,7 +18,7 @@ use crate::limits::Limits;
 use crate::log::Tail;
 use crate::page::Page;
 use crate::proposal::Proposal;
-use crate::queue::{NotTaken, Queue, Submission, halted};
+use crate::queue::{NotTaken, Queue, Submission};
 use crate::store::{Disk, Store};
 use crate::ticket::{Answer, Ticket};
 use crate::types::{Location, Sequence, Timestamp};
@@ -182,7 +182,7 @@ impl Writer {
     ) -> Result<bool, (Proposal, NotTaken)> {
         let mut intake = self.intake();
         if let Some(why) = self.halt.get() {
-            return Err((proposal, NotTaken::Error(halted(why))));
+            return Err((proposal, NotTaken::Error(Error::halted(why))));
         }
         if intake.closed {
             return Err((proposal, NotTaken::Error(Fault::Closed.into())));
@@ -250,11 +250,17 @@ impl Writer {
         if submissions.is_empty() {
             return;
         }
-        let grounds =
-            Grounds { store: &self.store, limits: &self.limits, now: (self.clock)() };
+        let grounds = Grounds {
+            store: &self.store,
+            limits: &self.limits,
+            now: (self.clock)(),
+        };
         let done = match self.halt.get() {
-            Some(why) => refused(&submissions, &halted(why)),
-            None => self.guarded(|tail| Batch::run(&grounds, tail, &submissions), &submissions),
+            Some(why) => refused(&submissions, &Error::halted(why)),
+            None => self.guarded(
+                |tail| Batch::run(&grounds, tail, &submissions),
+                &submissions,
+            ),
         };
         if let Some(why) = &done.halt {
             let _ = self.halt.set(Arc::clone(why));
@@ -276,15 +282,11 @@ impl Writer {
     }
 
     /// A panic in the role is a bug: what it leaves behind is not to be built upon.
-    fn guarded(
-        &self,
-        run: impl FnOnce(&mut Tail) -> Batch,
-        submissions: &[Submission],
-    ) -> Batch {
+    fn guarded(&self, run: impl FnOnce(&mut Tail) -> Batch, submissions: &[Submission]) -> Batch {
         let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         catch_unwind(AssertUnwindSafe(|| run(&mut tail))).unwrap_or_else(|_| {
             let why: Arc<str> = "a bug: the log role panicked".into();
-            let mut batch = refused(submissions, &halted(&why));
+            let mut batch = refused(submissions, &Error::halted(&why));
             batch.halt = Some(why);
             batch
         })
@@ -328,7 +330,7 @@ impl Writer {
         match tail.mark(Kind::DurableMark) {
             Ok(durable) => self.intake().marked = durable,
             Err(fault) => {
-                let _ = self.halt.set(fault_text(&fault));
+                let _ = self.halt.set(fault.text());
             }
         }
     }
@@ -348,11 +350,11 @@ impl Writer {
         drop(intake);
         self.store.watermark.close();
         if let Some(why) = self.halt.get() {
-            return Err(halted(why));
+            return Err(Error::halted(why));
         }
         let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         tail.close().map_err(|fault| {
-            let _ = self.halt.set(fault_text(&fault));
+            let _ = self.halt.set(fault.text());
             fault.into()
         })
     }
@@ -362,13 +364,5 @@ fn refused(submissions: &[Submission], error: &Error) -> Batch {
     Batch {
         answers: submissions.iter().map(|_| Err(error.clone())).collect(),
         ..Batch::default()
-    }
-}
-
-/// A fault and its cause, to be told to those who come later.
-pub(crate) fn fault_text(fault: &Fault) -> Arc<str> {
-    match std::error::Error::source(fault) {
-        Some(source) => format!("{fault}: {source}").into(),
-        None => fault.to_string().into(),
     }
 }

@@ -1,5 +1,7 @@
 //! The public engine on a real disk: what every user does first.
 
+#![allow(clippy::unwrap_used)]
+
 use std::sync::Arc;
 
 use syncline_engine::{
@@ -11,8 +13,10 @@ use syncline_engine::{
 fn dataset(identity: u32, name: &str) -> DatasetId {
     DatasetId {
         pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse(&format!("us-east-1:{identity:08x}-0000-4000-8000-000000000000"))
-            .unwrap(),
+        identity: IdentityId::parse(&format!(
+            "us-east-1:{identity:08x}-0000-4000-8000-000000000000"
+        ))
+        .unwrap(),
         name: DatasetName::parse(name).unwrap(),
     }
 }
@@ -31,15 +35,26 @@ fn replace(key: &str, value: &str, seen: u64) -> Patch {
 }
 
 fn remove(key: &str, seen: u64) -> Patch {
-    Patch { op: PatchOp::Remove, ..replace(key, "", seen) }
+    Patch {
+        op: PatchOp::Remove,
+        ..replace(key, "", seen)
+    }
 }
 
 fn update(dataset: &DatasetId, patches: Vec<Patch>) -> Wish {
-    Wish::Update { dataset: dataset.clone(), patches, modified_by: ModifiedBy::Owner }
+    Wish::Update {
+        dataset: dataset.clone(),
+        patches,
+        modified_by: ModifiedBy::Owner,
+    }
 }
 
 fn options() -> Options {
-    Options { segment_bytes: 1 << 20, cache_bytes: 4 << 20, ..Options::default() }
+    Options {
+        segment_bytes: 1 << 20,
+        cache_bytes: 4 << 20,
+        ..Options::default()
+    }
 }
 
 fn all(engine: &Engine, dataset: &DatasetId) -> Vec<(String, Option<String>, u64)> {
@@ -56,10 +71,23 @@ fn what_was_acknowledged_is_there_after_reopening() {
     let settings = dataset(1, "settings");
     let engine = Engine::open(directory.path(), options()).unwrap();
     assert!(engine.recovery().created);
-    engine.commit(update(&settings, vec![replace("a", "1", 0), replace("b", "2", 0)])).unwrap();
-    engine.commit(update(&settings, vec![replace("a", "3", 1), remove("b", 1)])).unwrap();
+    engine
+        .commit(update(
+            &settings,
+            vec![replace("a", "1", 0), replace("b", "2", 0)],
+        ))
+        .unwrap();
+    engine
+        .commit(update(
+            &settings,
+            vec![replace("a", "3", 1), remove("b", 1)],
+        ))
+        .unwrap();
     let before = all(&engine, &settings);
-    assert_eq!(before, [("a".into(), Some("3".into()), 2), ("b".into(), None, 2)]);
+    assert_eq!(
+        before,
+        [("a".into(), Some("3".into()), 2), ("b".into(), None, 2)]
+    );
     engine.close().unwrap();
     drop(engine);
 
@@ -67,7 +95,10 @@ fn what_was_acknowledged_is_there_after_reopening() {
     assert!(engine.recovery().clean);
     assert_eq!(engine.recovery().commits, 2);
     assert_eq!(all(&engine, &settings), before);
-    let usage = engine.reader().identity(&settings.pool, &settings.identity).unwrap();
+    let usage = engine
+        .reader()
+        .identity(&settings.pool, &settings.identity)
+        .unwrap();
     assert_eq!((usage.datasets, usage.bytes), (1, 2));
 }
 
@@ -76,9 +107,14 @@ fn a_stale_count_is_named_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     let settings = dataset(1, "settings");
     let engine = Engine::open(directory.path(), options()).unwrap();
-    engine.commit(update(&settings, vec![replace("a", "1", 0)])).unwrap();
+    engine
+        .commit(update(&settings, vec![replace("a", "1", 0)]))
+        .unwrap();
     let refused = engine
-        .commit(update(&settings, vec![replace("new", "x", 0), replace("a", "2", 0)]))
+        .commit(update(
+            &settings,
+            vec![replace("new", "x", 0), replace("a", "2", 0)],
+        ))
         .unwrap_err();
     assert_eq!(refused.to_string(), "Current SyncCount for: a is: 1 not: 0");
     assert_eq!(all(&engine, &settings), [("a".into(), Some("1".into()), 1)]);
@@ -89,22 +125,45 @@ fn a_deleted_dataset_keeps_its_count_and_tells_who_comes_back() {
     let directory = tempfile::tempdir().unwrap();
     let settings = dataset(1, "settings");
     let engine = Engine::open(directory.path(), options()).unwrap();
-    engine.commit(update(&settings, vec![replace("a", "1", 0)])).unwrap();
-    let wish = Wish::DeleteDataset { dataset: settings.clone(), modified_by: ModifiedBy::Owner };
+    engine
+        .commit(update(&settings, vec![replace("a", "1", 0)]))
+        .unwrap();
+    let wish = Wish::DeleteDataset {
+        dataset: settings.clone(),
+        modified_by: ModifiedBy::Owner,
+    };
     let receipt = engine.commit(wish.clone()).unwrap();
-    let Outcome::DeletedDataset(info) = &receipt.outcomes[0] else { panic!("{receipt:?}") };
+    let Outcome::DeletedDataset(info) = &receipt.outcomes[0] else {
+        panic!("{receipt:?}")
+    };
     assert_eq!((info.records, info.bytes), (1, 2));
-    assert!(matches!(engine.commit(wish), Err(Error::Refusal(Refusal::NoSuch(_)))));
+    assert!(matches!(
+        engine.commit(wish),
+        Err(Error::Refusal(Refusal::NoSuch(_)))
+    ));
 
-    let since = |since| Listing { since: count(since), ..Listing::default() };
+    let since = |since| Listing {
+        since: count(since),
+        ..Listing::default()
+    };
     let listed = engine.reader().list(&settings, &since(1)).unwrap();
     assert!(listed.dataset.is_none() && listed.deleted_since);
     assert_eq!(listed.sync_count, count(2));
-    assert!(!engine.reader().list(&settings, &since(0)).unwrap().deleted_since);
+    assert!(
+        !engine
+            .reader()
+            .list(&settings, &since(0))
+            .unwrap()
+            .deleted_since
+    );
     // A device that knew the removed record may not resurrect it.
-    let stale = engine.commit(update(&settings, vec![replace("a", "1", 1)])).unwrap_err();
+    let stale = engine
+        .commit(update(&settings, vec![replace("a", "1", 1)]))
+        .unwrap_err();
     assert_eq!(stale.to_string(), "Current SyncCount for: a is: 0 not: 1");
-    engine.commit(update(&settings, vec![replace("b", "1", 2)])).unwrap();
+    engine
+        .commit(update(&settings, vec![replace("b", "1", 2)]))
+        .unwrap();
     let listed = engine.reader().list(&settings, &since(1)).unwrap();
     assert!(listed.deleted_since && listed.dataset.is_some());
     assert_eq!(listed.records().len(), 1);
@@ -122,7 +181,12 @@ fn the_feed_tells_each_commit_once_and_wakes_who_waits() {
     };
     for round in 0..3 {
         let key = format!("k{round}");
-        engine.commit(update(&dataset(7, "scores"), vec![replace(&key, "v", round)])).unwrap();
+        engine
+            .commit(update(
+                &dataset(7, "scores"),
+                vec![replace(&key, "v", round)],
+            ))
+            .unwrap();
     }
     assert!(waiting.join().unwrap());
     let commits = feed.read().unwrap();
@@ -130,9 +194,11 @@ fn the_feed_tells_each_commit_once_and_wakes_who_waits() {
         .iter()
         .flat_map(|commit| &commit.changes)
         .map(|change| match change {
-            FeedChange::Updated { records, .. } => {
-                records.iter().map(|r| r.key.to_string()).collect::<Vec<_>>().join(",")
-            }
+            FeedChange::Updated { records, .. } => records
+                .iter()
+                .map(|r| r.key.to_string())
+                .collect::<Vec<_>>()
+                .join(","),
             other => panic!("{other:?}"),
         })
         .collect();
@@ -152,7 +218,10 @@ fn metadata_changes_on_an_expected_version_only_and_together_with_datasets() {
     };
     let first = engine.commit(put(b"one", Expected::Nothing)).unwrap();
     let again = engine.commit(put(b"two", Expected::Nothing));
-    assert!(matches!(again, Err(Error::Refusal(Refusal::Unexpected { .. }))), "{again:?}");
+    assert!(
+        matches!(again, Err(Error::Refusal(Refusal::Unexpected { .. }))),
+        "{again:?}"
+    );
     let mixed = syncline_engine::Proposal {
         wishes: vec![
             put(b"two", Expected::Version(first.sequence)),
@@ -181,7 +250,10 @@ fn concurrent_writers_lose_no_update() {
             });
         }
     });
-    assert_eq!(all(&engine, &counter), [("n".into(), Some("200".into()), 200)]);
+    assert_eq!(
+        all(&engine, &counter),
+        [("n".into(), Some("200".into()), 200)]
+    );
     assert!(engine.stats().batches <= 200);
 }
 
@@ -189,7 +261,10 @@ fn increment(engine: &Engine, counter: &DatasetId) {
     loop {
         let listed = engine.reader().list(counter, &Listing::default()).unwrap();
         let (seen, value) = listed.records().next().map_or((0, 0), |record| {
-            (record.sync_count.get(), record.value.unwrap().parse::<u64>().unwrap())
+            (
+                record.sync_count.get(),
+                record.value.unwrap().parse::<u64>().unwrap(),
+            )
         });
         let patch = replace("n", &(value + 1).to_string(), seen);
         match engine.commit(update(counter, vec![patch])) {
@@ -204,6 +279,13 @@ fn increment(engine: &Engine, counter: &DatasetId) {
 fn a_second_opener_is_told_who_holds_the_directory() {
     let directory = tempfile::tempdir().unwrap();
     let _engine = Engine::open(directory.path(), options()).unwrap();
-    let Err(refused) = Engine::open(directory.path(), options()) else { panic!("opened twice") };
-    assert!(refused.to_string().contains(&format!("pid {}", std::process::id())), "{refused}");
+    let Err(refused) = Engine::open(directory.path(), options()) else {
+        panic!("opened twice")
+    };
+    assert!(
+        refused
+            .to_string()
+            .contains(&format!("pid {}", std::process::id())),
+        "{refused}"
+    );
 }
