@@ -1,1 +1,55 @@
-fn main() {}
+//! `syncline-bench`: what the engine and the server do per second, beside what the same disk and
+//! the same sockets do bare, in one run.
+
+mod arguments;
+mod closed_loop;
+mod commits;
+mod contestant;
+mod echo;
+mod failure;
+mod figure;
+mod http;
+mod load;
+mod machine;
+mod memory;
+mod processor;
+mod progress;
+mod raw;
+mod report;
+mod scratch;
+mod server;
+mod store;
+mod workload;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use arguments::{Arguments, Command};
+
+fn main() -> ExitCode {
+    match run(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("syncline-bench: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> failure::Result<()> {
+    let shared = arguments.shared;
+    match arguments.command {
+        Command::Commits(options) => commits::run(&shared, &options),
+        Command::Http(options) => http::run(&shared, &options),
+        Command::Memory(options) => memory::run(&shared, &options),
+        Command::All(options) => {
+            commits::run(&shared, &options.commits)?;
+            http::run(&shared, &options.http)?;
+            memory::run(&shared, &options.memory)
+        }
+        Command::Echo(options) => echo::run(&options),
+        Command::MemoryFill(options) => memory::fill::run(&options),
+        Command::MemoryOpen(options) => memory::reopen::run(&options),
+    }
+}

@@ -195,6 +195,9 @@ impl<'a> Replay<'a> {
         let sealed = length < segment.header.capacity;
         let length = u32::try_from(length)
             .map_err(|_| self.corrupt(number, 0, "the segment is longer than 4 GiB"))?;
+        if length < FRAMES_OFFSET {
+            return Err(self.corrupt(number, length, "the file ends within the segment header"));
+        }
         let indexed = Arc::new(Indexed::new(segment.clone(), self.state.time));
         let end = self.frames(Scan::new(segment, FRAMES_OFFSET, length), &indexed)?;
         indexed.set_end(end.good);
@@ -202,7 +205,7 @@ impl<'a> Replay<'a> {
         self.stopped = (end.scan.offset(), end.why);
         self.recovery.segments += 1;
         self.recovery.bytes += u64::from(end.good - FRAMES_OFFSET);
-        let intact = end.good == end.scan.offset() && end.good >= length;
+        let intact = end.good == end.scan.offset() && end.good == length;
         if sealed && !intact {
             return Err(self.corrupt(number, end.scan.offset(), end.why.why()));
         }

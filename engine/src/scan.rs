@@ -59,10 +59,11 @@ impl Scan {
         }
         if let Ok(frame) = &parsed {
             let bytes = frame.header.frame_bytes();
-            // The padding of the last frame may be missing where the file was cut.
+            if bytes > left {
+                return Ok(Err(NoFrame::Incomplete(bytes)));
+            }
             self.ahead = self.ahead.slice(bytes.min(self.ahead.len())..);
             self.offset += u32::try_from(bytes).expect("a frame is shorter than 4 GiB");
-            self.end = self.end.max(self.offset);
         }
         Ok(parsed)
     }

@@ -1,0 +1,99 @@
+//! Threads that each update, wait until it is durable, and update again.
+
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::ScopedJoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::contestant::Contestant;
+use crate::failure::{Result, fail};
+use crate::figure::{Latencies, Sample};
+use crate::processor;
+use crate::workload::{Dice, Workload};
+
+/// The count of every dataset, by what was acknowledged. Each belongs to one thread at a time, so
+/// no update is ever refused.
+pub struct Counts(Vec<AtomicU64>);
+
+impl Counts {
+    /// Where all datasets have the same count.
+    pub fn all(workload: &Workload, count: u64) -> Self {
+        Self(workload.datasets.iter().map(|_| AtomicU64::new(count)).collect())
+    }
+
+    /// The counts as numbers.
+    pub fn snapshot(&self) -> Vec<u64> {
+        self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+    }
+}
+
+/// One measurement: so many threads for so long.
+pub fn run(
+    contestant: &dyn Contestant,
+    workload: &Workload,
+    counts: &Counts,
+    threads: usize,
+    duration: Duration,
+) -> Result<Sample> {
+    if threads == 0 || workload.datasets.len() < threads {
+        return fail(format!("{threads} threads need at least one dataset each"));
+    }
+    let (ready, start) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
+    let stop = AtomicBool::new(false);
+    let totals = contestant.totals();
+    std::thread::scope(|scope| {
+        let spawn = |number| {
+            let (ready, start, stop) = (&ready, &start, &stop);
+            scope.spawn(move || {
+                let share = Share { workload, counts, number, threads };
+                ready.wait();
+                start.wait();
+                share.work(contestant, stop)
+            })
+        };
+        let spawned: Vec<_> = (0..threads).map(spawn).collect();
+        ready.wait();
+        let (began, processor) = (Instant::now(), processor::of_this_process());
+        start.wait();
+        std::thread::sleep(duration);
+        stop.store(true, Ordering::Relaxed);
+        let mut latencies = Latencies::new()?;
+        for ended in spawned.into_iter().map(ScopedJoinHandle::join) {
+            latencies.add(&ended.map_err(|_| "a thread panicked")??)?;
+        }
+        Ok(Sample {
+            elapsed: began.elapsed(),
+            latencies,
+            processor: processor::of_this_process().saturating_sub(processor),
+            server_processor: None,
+            totals: contestant.totals().since(totals),
+        })
+    })
+}
+
+/// The datasets of one thread: those whose number leaves its own when divided by the threads.
+struct Share<'a> {
+    workload: &'a Workload,
+    counts: &'a Counts,
+    number: usize,
+    threads: usize,
+}
+
+impl Share<'_> {
+    fn work(&self, contestant: &dyn Contestant, stop: &AtomicBool) -> Result<Latencies> {
+        let datasets = self.workload.datasets.len();
+        let share = (datasets - self.number).div_ceil(self.threads);
+        let mut dice = Dice::new(self.number);
+        let mut latencies = Latencies::new()?;
+        while !stop.load(Ordering::Relaxed) {
+            let number = self.number + self.threads * dice.roll(share);
+            let count = &self.counts.0[number];
+            let seen = count.load(Ordering::Relaxed);
+            let began = Instant::now();
+            contestant.commit(self.workload.update(number, seen))?;
+            latencies.note(began.elapsed());
+            count.store(seen + 1, Ordering::Relaxed);
+        }
+        Ok(latencies)
+    }
+}

@@ -1,0 +1,97 @@
+//! What the figures were measured on: they mean nothing without it.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+/// The machine, the disk under the data, and the software.
+#[derive(Clone, Debug, Serialize)]
+pub struct Machine {
+    pub processor: String,
+    pub cores: usize,
+    pub memory_bytes: u64,
+    pub kernel: String,
+    pub disk: String,
+    pub version: &'static str,
+    pub build: String,
+    /// Load of other work when the run began, by the kernel's one-minute average.
+    pub load_before: String,
+}
+
+impl Machine {
+    /// Looks around; what cannot be found out is called unknown.
+    pub fn new(data: &Path, build: &str) -> Self {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let line = |text: &str, name: &str| {
+            let found = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
+            found.map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
+        };
+        let memory = line(&read("/proc/meminfo"), "MemTotal");
+        let kib: u64 = memory.trim_end_matches(" kB").parse().unwrap_or(0);
+        Self {
+            processor: line(&read("/proc/cpuinfo"), "model name"),
+            cores: std::thread::available_parallelism().map_or(0, usize::from),
+            memory_bytes: kib * 1024,
+            kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
+            disk: disk(data).unwrap_or_else(|| "unknown".to_owned()),
+            version: env!("CARGO_PKG_VERSION"),
+            build: build.to_owned(),
+            load_before: read("/proc/loadavg").split(' ').next().unwrap_or("unknown").to_owned(),
+        }
+    }
+
+    /// For people.
+    pub fn lines(&self) -> Vec<String> {
+        let gib = self.memory_bytes as f64 / f64::from(1 << 30);
+        vec![
+            format!("machine  {} x {}, {gib:.0} GiB, Linux {}", self.cores, self.processor, self.kernel),
+            format!("disk     {}", self.disk),
+            format!("software syncline {}, {}", self.version, self.build),
+            format!("load     {} before the run", self.load_before),
+            "note     on a shared machine a thread that is woken may wait for a scheduler tick (1 to 4 ms);"
+                .to_owned(),
+            "         compare contestants of one run, not figures of different runs".to_owned(),
+        ]
+    }
+}
+
+/// The file system and block device below a path, with what the kernel says of its cache.
+fn disk(data: &Path) -> Option<String> {
+    let data = data.ancestors().find_map(|path| std::fs::canonicalize(path).ok())?;
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    let below = |line: &str| {
+        let fields: Vec<_> = line.split(' ').collect();
+        let mount = Path::new(fields.get(4)?);
+        data.starts_with(mount).then(|| mount.as_os_str().len())
+    };
+    let line = mounts.lines().filter(|line| below(line).is_some()).max_by_key(|line| below(line))?;
+    let (left, right) = line.split_once(" - ")?;
+    let number = left.split(' ').nth(2)?;
+    let mut kind = right.split(' ');
+    let (file_system, device) = (kind.next()?, kind.next()?);
+    let queue = |name: &str| {
+        // A partition has its queue in its parent.
+        let base = format!("/sys/dev/block/{number}");
+        [format!("{base}/queue/{name}"), format!("{base}/../queue/{name}")]
+            .iter()
+            .find_map(|path| std::fs::read_to_string(path).ok())
+            .map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
+    };
+    Some(format!(
+        "{file_system} on {device}, cache {}, scheduler {}",
+        queue("write_cache"),
+        queue("scheduler")
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_named() {
+        let machine = Machine::new(Path::new("."), "a test");
+        assert!(machine.cores > 0 && machine.memory_bytes > 0 && !machine.kernel.is_empty());
+        assert!(machine.lines().iter().any(|line| line.contains("a test")));
+    }
+}

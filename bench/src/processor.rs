@@ -1,0 +1,37 @@
+//! Processor time, of this process and of a child.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::failure::Result;
+
+/// Clock ticks of `/proc/PID/stat` per second: the same on every Linux that this runs on.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Processor time of all threads of this process, ended ones too.
+pub fn of_this_process() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// Processor time of another process, to a hundredth of a second.
+pub fn of_process(pid: u32) -> Result<Duration> {
+    let path = PathBuf::from(format!("/proc/{pid}/stat"));
+    let stat = std::fs::read_to_string(path)?;
+    // The second field is the program's name in parentheses and may hold anything.
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let ticks: u64 = fields.split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
+    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+}
+
+/// A line of `/proc/self/status` that counts in kB, in bytes.
+pub fn memory_of_this_process(line: &str) -> Result<u64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+    let kib = found.and_then(|text| text.trim().strip_suffix("kB"));
+    let kib: u64 = kib.ok_or_else(|| format!("no {line} in /proc/self/status"))?.trim().parse()?;
+    Ok(kib * 1024)
+}

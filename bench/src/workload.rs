@@ -1,0 +1,120 @@
+//! The logical work that every contestant does: which dataset, which record, which value.
+//!
+//! Datasets have one record each, so a dataset's count is its record's count too. Values are a
+//! pure function of dataset and count: whatever a store says it holds can be checked.
+
+use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId, RecordKey};
+
+use crate::failure::Result;
+
+/// Bytes of every value.
+pub const VALUE_BYTES: usize = 100;
+/// The pool of all datasets.
+const POOL: &str = "us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11";
+/// The name of every dataset.
+const DATASET: &str = "progress";
+/// The key of every record.
+pub const KEY: &str = "level";
+
+/// Datasets, one per identity, with one record each.
+pub struct Workload {
+    pub datasets: Vec<DatasetId>,
+    pub key: RecordKey,
+}
+
+/// A durable compare-and-swap of one record.
+#[derive(Clone, Copy)]
+pub struct Update<'a> {
+    /// Which dataset, by its place in the workload.
+    pub number: usize,
+    pub dataset: &'a DatasetId,
+    pub key: &'a RecordKey,
+    /// The count that the caller saw last.
+    pub sync_count: u64,
+}
+
+impl Workload {
+    pub fn new(datasets: usize) -> Result<Self> {
+        let datasets = (0..datasets).map(|n| dataset(n, DATASET)).collect::<Result<_>>()?;
+        Ok(Self { datasets, key: RecordKey::parse(KEY)? })
+    }
+
+    pub fn update(&self, number: usize, sync_count: u64) -> Update<'_> {
+        Update { number, dataset: &self.datasets[number], key: &self.key, sync_count }
+    }
+}
+
+/// A dataset of the identity with this number. Identities are spread as random ones are.
+pub fn dataset(identity: usize, name: &str) -> Result<DatasetId> {
+    let (high, low) = (mix(identity as u64), mix(!(identity as u64)));
+    let identity = format!(
+        "us-east-1:{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        low >> 52,
+        low & 0xffff_ffff_ffff,
+    );
+    Ok(DatasetId {
+        pool: PoolId::parse(POOL)?,
+        identity: IdentityId::parse(&identity)?,
+        name: DatasetName::parse(name)?,
+    })
+}
+
+/// The value that makes a dataset reach a count: hexadecimal digits that repeat.
+pub fn value(dataset: usize, count: u64) -> String {
+    let digits = format!("{:016x}", mix(mix(dataset as u64) ^ count));
+    let mut value = digits.repeat(VALUE_BYTES.div_ceil(digits.len()));
+    value.truncate(VALUE_BYTES);
+    value
+}
+
+/// Numbers that look random and are the same in every run (splitmix64).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: usize) -> Self {
+        Self(mix(seed as u64))
+    }
+
+    /// One of `0..below`, each as likely as the others but for one in 2^40 or so.
+    pub fn roll(&mut self, below: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let product = u128::from(mix(self.0)) * below as u128;
+        usize::try_from(product >> 64).unwrap_or(0)
+    }
+}
+
+fn mix(number: u64) -> u64 {
+    let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    z ^ (z >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identities_differ_and_values_have_their_size() {
+        let workload = Workload::new(1000).unwrap();
+        let identities: std::collections::HashSet<_> =
+            workload.datasets.iter().map(|dataset| dataset.identity).collect();
+        assert_eq!(identities.len(), 1000);
+        assert_eq!(value(7, 3).len(), VALUE_BYTES);
+        assert_ne!(value(7, 3), value(7, 4));
+        assert_ne!(value(7, 3), value(8, 3));
+    }
+
+    #[test]
+    fn dice_reach_every_side() {
+        let mut dice = Dice::new(1);
+        let mut seen = [0; 6];
+        for _ in 0..6000 {
+            seen[dice.roll(6)] += 1;
+        }
+        assert!(seen.iter().all(|&times| times > 800), "{seen:?}");
+    }
+}

@@ -1,0 +1,242 @@
+//! Damaged bytes: named with file and offset, or harmless; never wrong answers, never a panic. The
+//! one exception is the last batch after an unclean stop, which is set aside and reported.
+
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use syncline_engine::disk::SimDisk;
+use syncline_engine::{
+    DatasetId, DatasetName, Engine, Error, Fault, IdentityId, Listing, ModifiedBy, Options, Patch,
+    PatchOp, PoolId, RecordKey, RecordValue, Wish,
+};
+
+const SEGMENT: &str = "hot/00000001.log";
+/// Where the frames of a segment begin.
+const FRAMES: usize = 4096;
+
+fn open(disk: &SimDisk, threads: bool) -> Result<Engine, Error> {
+    let options = Options { segment_bytes: 64 << 10, threads, ..Options::default() };
+    Engine::open_on(Arc::new(disk.clone()), options)
+}
+
+fn dataset() -> DatasetId {
+    DatasetId {
+        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
+        identity: IdentityId::parse("us-east-1:5b1bd5d6-9c21-4a8f-8a60-2b8f0ad3c0de").unwrap(),
+        name: DatasetName::parse("settings").unwrap(),
+    }
+}
+
+/// One more record, which makes one more commit.
+fn add(engine: &Engine, number: usize) {
+    let patch = Patch {
+        key: RecordKey::parse(&format!("key-{number:02}")).unwrap(),
+        op: PatchOp::Replace(RecordValue::parse("a value of some length").unwrap()),
+        sync_count: syncline_engine::SyncCount::ZERO,
+        device_modified: None,
+    };
+    let modified_by = ModifiedBy::Owner;
+    engine
+        .commit(Wish::Update { dataset: dataset(), patches: vec![patch], modified_by })
+        .unwrap();
+}
+
+fn keys(engine: &Engine) -> Result<Vec<String>, Error> {
+    let listed = engine.reader().list(&dataset(), &Listing::default())?;
+    Ok(listed.records().map(|record| record.key.to_owned()).collect())
+}
+
+fn expected(commits: usize) -> Vec<String> {
+    (0..commits).map(|number| format!("key-{number:02}")).collect()
+}
+
+/// A store with some commits, each a batch of its own; where the log ended after each.
+fn store(commits: usize) -> (SimDisk, Vec<usize>) {
+    let disk = SimDisk::new(1);
+    let engine = open(&disk, false).unwrap();
+    let mut ends = vec![FRAMES];
+    for number in 0..commits {
+        add(&engine, number);
+        ends.push(written(&disk));
+    }
+    std::mem::forget(engine);
+    (disk, ends)
+}
+
+fn written(disk: &SimDisk) -> usize {
+    let bytes = disk.live_bytes(SEGMENT).unwrap();
+    bytes.iter().rposition(|&byte| byte != 0).unwrap() + 1
+}
+
+fn corrupt_at(error: &Error) -> (PathBuf, u64) {
+    match error {
+        Error::Fault(Fault::Corrupt { path, offset, .. }) => (path.clone(), *offset),
+        other => panic!("{other}"),
+    }
+}
+
+#[test]
+fn after_a_clean_close_every_damaged_byte_is_named() {
+    let (disk, _) = store(5);
+    let disk = disk.restart();
+    open(&disk, false).unwrap().close().unwrap();
+    let files: Vec<_> = disk.files().into_iter().filter(|path| path.starts_with("hot")).collect();
+    assert!(files.len() >= 2, "{files:?}");
+    let mut found = 0;
+    for file in &files {
+        let length = disk.durable_bytes(file).unwrap().len();
+        for offset in 0..length {
+            let damaged = disk.reboot(7);
+            damaged.flip_bit(file, offset, u32::try_from(offset % 8).unwrap());
+            match open(&damaged, false) {
+                Ok(engine) => {
+                    // Only what means nothing: the rest of the header's block, spare files.
+                    let harmless = (72..FRAMES).contains(&offset)
+                        || file.extension().is_none()
+                        || is_padding(&disk, file, offset);
+                    assert!(harmless, "{} at {offset}", file.display());
+                    assert_eq!(keys(&engine).unwrap(), expected(5));
+                }
+                Err(Error::Fault(Fault::Corrupt { path, .. } | Fault::Version { path, .. })) => {
+                    assert!(path.starts_with("hot"), "{}", path.display());
+                    found += 1;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+    }
+    assert!(found > 500, "{found}");
+}
+
+/// Zeros that fill a frame up to a multiple of eight bytes.
+fn is_padding(disk: &SimDisk, file: &Path, offset: usize) -> bool {
+    let bytes = disk.durable_bytes(file).unwrap();
+    let mut at = FRAMES;
+    while at + 36 <= bytes.len() {
+        let payload = u32::from_le_bytes(bytes[at + 4..at + 8].try_into().unwrap()) as usize;
+        let end = at + 36 + payload;
+        let next = end.next_multiple_of(8);
+        if (end..next).contains(&offset) {
+            return true;
+        }
+        at = next;
+    }
+    false
+}
+
+#[test]
+fn a_torn_last_batch_is_set_aside_and_reported() {
+    let (disk, ends) = store(3);
+    let start = ends[2].next_multiple_of(8);
+    for offset in start..ends[3] {
+        let damaged = disk.restart().reboot(1);
+        damaged.flip_bit(SEGMENT, offset, 3);
+        let engine = open(&damaged, false).unwrap();
+        assert_eq!(keys(&engine).unwrap(), expected(2), "offset {offset}");
+        let torn = engine.recovery().torn.clone().unwrap();
+        assert_eq!((torn.path.as_path(), torn.offset), (Path::new(SEGMENT), start as u64));
+        let copy = damaged.live_bytes(&torn.copy).unwrap();
+        assert_eq!(copy.len() as u64, torn.bytes);
+        assert_eq!(copy, damaged_bytes(&disk, offset, start..start + copy.len()));
+        // It is reported once, and the store goes on.
+        add(&engine, 2);
+        engine.close().unwrap();
+        drop(engine);
+        let engine = open(&damaged, false).unwrap();
+        assert_eq!(keys(&engine).unwrap(), expected(3));
+        assert!(engine.recovery().torn.is_none());
+    }
+}
+
+fn damaged_bytes(disk: &SimDisk, offset: usize, range: std::ops::Range<usize>) -> Vec<u8> {
+    let mut bytes = disk.live_bytes(SEGMENT).unwrap();
+    bytes[offset] ^= 1 << 3;
+    bytes[range].to_vec()
+}
+
+#[test]
+fn damage_before_the_last_batch_is_corruption_even_after_an_unclean_stop() {
+    let (disk, ends) = store(4);
+    for commit in 0..3 {
+        for offset in ends[commit]..ends[commit + 1] {
+            let damaged = disk.restart().reboot(1);
+            damaged.flip_bit(SEGMENT, offset, 0);
+            match open(&damaged, false) {
+                Ok(engine) => {
+                    assert!(is_padding(&damaged, Path::new(SEGMENT), offset), "offset {offset}");
+                    assert_eq!(keys(&engine).unwrap(), expected(4));
+                }
+                Err(error) => {
+                    let (path, at) = corrupt_at(&error);
+                    assert_eq!(path, Path::new(SEGMENT));
+                    assert!((ends[commit] as u64 - 8..=offset as u64).contains(&at), "{error}");
+                    assert!(error.to_string().contains("(sequence "), "{error}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_missing_segment_or_a_cut_one_is_named() {
+    let disk = SimDisk::new(1);
+    for number in 0..6 {
+        let engine = open(&disk, false).unwrap();
+        add(&engine, number);
+        engine.close().unwrap();
+    }
+    let cut = disk.reboot(1);
+    let length = cut.durable_bytes("hot/00000003.log").unwrap().len();
+    for by in 1..length {
+        let cut = disk.reboot(1);
+        cut.truncate("hot/00000003.log", length - by);
+        let Err(error) = open(&cut, false) else { panic!("cut by {by}") };
+        assert_eq!(corrupt_at(&error).0, Path::new("hot/00000003.log"), "cut by {by}");
+    }
+    let last = disk.reboot(1);
+    last.truncate("hot/00000006.log", length - 1);
+    assert!(open(&last, false).is_err(), "the last one too, since it was closed");
+}
+
+#[test]
+fn at_rest_a_mark_proves_the_last_batch_so_that_its_damage_is_named() {
+    let disk = SimDisk::new(1);
+    let engine = open(&disk, true).unwrap();
+    add(&engine, 0);
+    let commit_end = written(&disk);
+    // The log thread appends the mark when nothing was written for half a second.
+    while written(&disk) == commit_end {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let damaged = disk.if_power_failed(3);
+    damaged.flip_bit(SEGMENT, commit_end - 20, 1);
+    let Err(error) = open(&damaged, false) else { panic!("the commit was durable") };
+    assert_eq!(corrupt_at(&error), (PathBuf::from(SEGMENT), FRAMES as u64));
+    drop(engine);
+}
+
+#[test]
+fn what_a_client_stores_cannot_pass_for_a_frame() {
+    // A value that holds the bytes of a real frame of this very segment, then a torn end.
+    let (disk, ends) = store(2);
+    let engine = open(&disk.restart(), false).unwrap();
+    drop(engine);
+    let disk = disk.restart();
+    let frame = disk.live_bytes(SEGMENT).unwrap()[ends[0]..ends[1]].to_vec();
+    let other = SimDisk::new(2);
+    let engine = open(&other, false).unwrap();
+    add(&engine, 0);
+    std::mem::forget(engine);
+    let other = other.restart();
+    let end = written(&other).next_multiple_of(8);
+    {
+        use std::io::IoSlice;
+        use syncline_engine::disk::Disk;
+        let file = other.open(Path::new(SEGMENT)).unwrap();
+        file.write_at(&[IoSlice::new(&frame)], end as u64 + 64).unwrap();
+    }
+    let engine = open(&other, false).unwrap();
+    assert_eq!(keys(&engine).unwrap(), expected(1), "a frame of another segment means nothing");
+}

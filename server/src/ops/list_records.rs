@@ -1,0 +1,191 @@
+//! ListRecords: what changed in a dataset since a count, and a session for the update after it.
+
+use syncline_engine::{Error, IdentityId, Listed, Listing, RecordRef, Refusal, SyncCount};
+
+use super::page::{self, RecordPage};
+use super::{Target, page_limit};
+use crate::error::ApiError;
+use crate::session::{Place, Session};
+use crate::site::{Site, stored};
+use crate::wire::{EpochSeconds, Query, Violations, sync as wire};
+
+/// Most records of a page, where the caller wants pages at all.
+const PAGE_MAX: usize = 1024;
+
+/// Lists the records that have a higher count than the caller's. Without `maxResults` all of them
+/// come at once, since some clients read one page only.
+pub(super) async fn list_records(
+    site: &Site,
+    target: &Target,
+    query: &Query,
+) -> Result<wire::ListRecordsOutput, ApiError> {
+    let dataset = target.dataset()?;
+    let place = Place {
+        pool: dataset.pool.as_str(),
+        identity: dataset.identity.as_str(),
+        dataset: dataset.name.as_str(),
+    };
+    let name = ["ListRecords", place.pool, place.identity, place.dataset];
+    let asked = Asked::read(site, &name, query)?;
+    let session = asked.session(site, target, &place, query)?;
+    let (wanted, listing) = (dataset.clone(), asked.listing.clone());
+    let listed = site
+        .store
+        .read(move |reader| reader.list(&wanted, &listing))
+        .await;
+    let listed = listed.map_err(|error| asked.refused(error))?;
+    let next_token = listed.next.clone().map(|after| {
+        let (since, snapshot) = (asked.listing.since, listed.snapshot);
+        RecordPage {
+            session,
+            since,
+            snapshot,
+            after,
+        }
+        .token(&site.keys, &name)
+    });
+    let session_token = session.token(&site.keys, &place);
+    Ok(shape(
+        &dataset.identity,
+        &asked.listing,
+        &listed,
+        session_token,
+        next_token,
+    ))
+}
+
+/// What the query asks for.
+struct Asked {
+    listing: Listing,
+    /// As the caller wrote it: it may be more than a count can be.
+    since: i64,
+    page: Option<RecordPage>,
+}
+
+impl Asked {
+    fn read(site: &Site, name: &[&str], query: &Query) -> Result<Self, ApiError> {
+        let mut violations = Violations::new();
+        let since = query.last_sync_count.unwrap_or(0);
+        violations.at_least("lastSyncCount", since, 0);
+        violations.finish()?;
+        let count = u64::try_from(since)
+            .ok()
+            .and_then(|since| SyncCount::new(since).ok());
+        let mut listing = Listing {
+            since: count.unwrap_or(SyncCount::MAX),
+            limit: page_limit(query, 0, PAGE_MAX)?,
+            ..Listing::default()
+        };
+        let Some(token) = &query.next_token else {
+            return Ok(Self {
+                listing,
+                since,
+                page: None,
+            });
+        };
+        let page = RecordPage::read(&site.keys, name, token)?;
+        // A page of another listing would leave a gap that the caller cannot see.
+        if query.last_sync_count.is_some() && page.since != listing.since {
+            return Err(page::not_valid());
+        }
+        listing.since = page.since;
+        listing.after = Some(page.after.clone());
+        listing.snapshot = Some(page.snapshot);
+        Ok(Self {
+            listing,
+            since,
+            page: Some(page),
+        })
+    }
+
+    /// The session of this page: the one whose token came, else that of the first page, else a new
+    /// one, which counts.
+    fn session(
+        &self,
+        site: &Site,
+        target: &Target,
+        place: &Place<'_>,
+        query: &Query,
+    ) -> Result<Session, ApiError> {
+        let now_ms = site.now().get();
+        if let Some(token) = &query.sync_session_token {
+            return read_session(site, place, token, now_ms);
+        }
+        if let Some(page) = &self.page
+            && page.session.is_valid(now_ms)
+        {
+            return Ok(page.session);
+        }
+        let pool = &target.pool()?.1;
+        site.counts.add(pool.uuid, || stored::pool_key(pool));
+        Ok(Session::begin(now_ms))
+    }
+
+    fn refused(&self, error: Error) -> ApiError {
+        match error {
+            Error::Refusal(Refusal::NoSuchSyncCount(_)) => ApiError::invalid_parameter(format!(
+                "No such SyncCount: {} exists for this Dataset",
+                self.since
+            )),
+            error => error.into(),
+        }
+    }
+}
+
+/// The session that a token proves, unless it is spent.
+pub(super) fn read_session(
+    site: &Site,
+    place: &Place<'_>,
+    token: &str,
+    now_ms: u64,
+) -> Result<Session, ApiError> {
+    Session::read(&site.keys, place, token, now_ms)
+        .filter(|session| !site.sessions.contains(session.id))
+        .ok_or_else(session_not_valid)
+}
+
+/// The answer to a token that is malformed, expired, spent, or of another dataset.
+pub(super) fn session_not_valid() -> ApiError {
+    ApiError::invalid_parameter("SyncSessionToken not valid for these inputs")
+}
+
+fn shape(
+    identity: &IdentityId,
+    listing: &Listing,
+    listed: &Listed,
+    sync_session_token: String,
+    next_token: Option<String>,
+) -> wire::ListRecordsOutput {
+    let records: Vec<_> = listed
+        .records()
+        .map(|record| record_shape(identity, &record))
+        .collect();
+    // Every page tells the count of the first, up to which all of them list.
+    let count = if listing.snapshot.is_some() {
+        listed.snapshot
+    } else {
+        listed.sync_count
+    };
+    let dataset = listed.dataset.as_ref();
+    wire::ListRecordsOutput {
+        count: records.len(),
+        records,
+        dataset_sync_count: count.get(),
+        dataset_exists: dataset.is_some(),
+        dataset_deleted_after_requested_sync_count: listed.deleted_since,
+        sync_session_token,
+        last_modified_by: dataset.map(|info| info.modified_by.name(identity).to_owned()),
+        next_token,
+    }
+}
+
+fn record_shape(identity: &IdentityId, record: &RecordRef<'_>) -> wire::Record {
+    wire::Record {
+        key: record.key.to_owned(),
+        value: record.value.map(str::to_owned),
+        sync_count: record.sync_count.get(),
+        last_modified_date: EpochSeconds::from_ms(record.modified.get()),
+        last_modified_by: record.modified_by.unwrap_or(identity.as_str()).to_owned(),
+        device_last_modified_date: EpochSeconds::from_ms(record.device_modified.get()),
+    }
+}

@@ -1,0 +1,193 @@
+//! Answers: status, headers and body of success and failure, the same for both APIs where they
+//! are the same.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_TYPE, HeaderName,
+    HeaderValue,
+};
+use hyper::http::{Extensions, HeaderMap};
+use hyper::{Response, StatusCode};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::error::{Api, ApiError};
+use crate::metrics;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
+const ERROR_MESSAGE: HeaderName = HeaderName::from_static("x-amzn-errormessage");
+
+/// What scripts of other sites may read of an answer.
+const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date";
+/// What they may send: all that the SDKs for browsers do.
+const ALLOWED_HEADERS: &str = "authorization,content-type,x-amz-date,x-amz-security-token,\
+    x-amz-user-agent,x-amz-content-sha256,x-amz-target,x-amz-client-context,\
+    amz-sdk-invocation-id,amz-sdk-request,cache-control";
+const ALLOWED_METHODS: &str = "GET,POST,DELETE,OPTIONS";
+/// A day, for which a browser may remember a preflight.
+const PREFLIGHT_SECONDS: &str = "86400";
+/// Longer messages are in the body only.
+const HEADER_MESSAGE_BYTES_MAX: usize = 512;
+
+/// An answer on its way.
+pub(super) struct Reply {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: Bytes,
+    error: Option<&'static str>,
+}
+
+/// A refusal, and whether the connection can be used after it.
+pub(super) struct Failure {
+    error: ApiError,
+    closes: bool,
+}
+
+impl Failure {
+    /// For requests after which nobody knows where the next one begins.
+    pub(super) fn closing(error: ApiError) -> Self {
+        Self { error, closes: true }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self { error, closes: false }
+    }
+}
+
+impl Reply {
+    /// An operation's result, already JSON.
+    pub(super) fn json(api: Api, body: Vec<u8>) -> Self {
+        Self::new(StatusCode::OK, media_type(api), body)
+    }
+
+    /// A page that is the same for everybody.
+    pub(super) fn page(content_type: &'static str, body: String) -> Self {
+        Self::new(StatusCode::OK, content_type, body.into_bytes())
+    }
+
+    /// Whether the server is ready.
+    pub(super) fn health(halted: bool) -> Self {
+        let (status, text) = if halted {
+            (StatusCode::SERVICE_UNAVAILABLE, "halted: writes are refused since one failed\n")
+        } else {
+            (StatusCode::OK, "ok\n")
+        };
+        Self::new(status, "text/plain; charset=utf-8", text.into())
+    }
+
+    /// The counters.
+    pub(super) fn metrics(page: String) -> Self {
+        Self::page(metrics::CONTENT_TYPE, page)
+    }
+
+    /// Leave for a script of any site to send what SDKs send.
+    pub(super) fn preflight() -> Self {
+        let mut headers = HeaderMap::new();
+        let mut set = |name, value| headers.insert(name, HeaderValue::from_static(value));
+        set(ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
+        set(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
+        set(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
+        Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new(), error: None }
+    }
+
+    /// An exception in the service's form: a header for some clients, `__type` for others, and
+    /// both spellings of `message`, since policy denials had the capital one.
+    pub(super) fn failed(api: Api, failure: Failure) -> Self {
+        let Failure { error, closes } = failure;
+        let name = error.kind.name();
+        let status = StatusCode::from_u16(error.kind.status(api));
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = json!({ "__type": name, "message": error.message, "Message": error.message });
+        let mut reply = Self::new(status, media_type(api), body.to_string().into_bytes());
+        reply.error = Some(name);
+        if let Ok(value) = HeaderValue::try_from(format!("{name}:")) {
+            reply.headers.insert(ERROR_TYPE, value);
+        }
+        if let Some(value) = header_message(&error.message) {
+            reply.headers.insert(ERROR_MESSAGE, value);
+        }
+        if closes {
+            reply.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        reply
+    }
+
+    fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+        Self { status, headers, body: body.into(), error: None }
+    }
+
+    pub(super) fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
+    /// The name of the exception, if it is one.
+    pub(super) fn error(&self) -> Option<&'static str> {
+        self.error
+    }
+
+    /// The finished response; the library adds `Date` and `Content-Length`.
+    pub(super) fn into_response(self, id: Uuid, spelling: Extensions) -> Response<Full<Bytes>> {
+        let mut response = Response::new(Full::new(self.body));
+        *response.status_mut() = self.status;
+        *response.extensions_mut() = spelling;
+        let headers = response.headers_mut();
+        *headers = self.headers;
+        if let Ok(value) = HeaderValue::try_from(id.to_string()) {
+            headers.insert(REQUEST_ID, value);
+        }
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        response
+    }
+}
+
+fn media_type(api: Api) -> &'static str {
+    match api {
+        Api::Sync => "application/json",
+        Api::Identity => "application/x-amz-json-1.1",
+    }
+}
+
+/// The first line of a message, if a header can carry it: keys and names may hold any character.
+fn header_message(message: &str) -> Option<HeaderValue> {
+    let line = message.lines().next()?;
+    let fits = line.len() <= HEADER_MESSAGE_BYTES_MAX
+        && line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    fits.then(|| HeaderValue::try_from(line).ok()).flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_goes_into_a_header_only_if_it_fits_there() {
+        assert_eq!(header_message("one\ntwo").unwrap(), "one");
+        assert!(header_message("").is_none());
+        assert!(header_message("key \u{e4}").is_none());
+        assert!(header_message("bell \u{7}").is_none());
+        assert!(header_message(&"x".repeat(513)).is_none());
+    }
+
+    #[test]
+    fn errors_carry_their_name_three_times_over() {
+        let error = ApiError::conflict("Current SyncCount for: k is: 2 not: 1");
+        let reply = Reply::failed(Api::Sync, error.into());
+        assert_eq!((reply.status(), reply.error()), (409, Some("ResourceConflictException")));
+        assert_eq!(reply.headers[ERROR_TYPE], "ResourceConflictException:");
+        assert!(reply.headers.get(CONNECTION).is_none());
+        let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+        assert_eq!(body["__type"], "ResourceConflictException");
+        assert_eq!(body["message"], "Current SyncCount for: k is: 2 not: 1");
+        assert_eq!(body["Message"], body["message"]);
+        let closing = Failure::closing(ApiError::bad_request("no"));
+        assert_eq!(Reply::failed(Api::Sync, closing).headers[CONNECTION], "close");
+    }
+}

@@ -1,0 +1,262 @@
+//! Everything that one operation may use: the store, the configuration, the keys, the sessions,
+//! the limits on guests, and the clock.
+//!
+//! What is counted in memory is rebuilt here at start, so nothing is served before it is right.
+
+mod counts;
+mod store;
+pub mod stored;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use syncline_engine::{Cursor, Engine, Error, Proposal, Refusal, Timestamp, Wish};
+use syncline_engine::{Expected, MetadataKey};
+use tokio::sync::watch;
+
+use crate::config::{Config, RootKey};
+use crate::error::{ApiError, Chain};
+use crate::guests::Guests;
+use crate::realm::Realm;
+use crate::seal::Keys;
+use crate::session::{self, Spent};
+
+pub use counts::Counts;
+pub use store::{Store, StoreLimits};
+
+/// Tells the time.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How often counts that changed are stored.
+const COUNTS_PERIOD: Duration = Duration::from_secs(1);
+/// Keys that one scan at start takes.
+const SCAN_KEYS: usize = 10_000;
+
+/// See the module.
+pub struct Site {
+    /// The engine, behind the door through which it may block.
+    pub store: Store,
+    /// What the operator decided.
+    pub config: Arc<Config>,
+    /// The keys that seal.
+    pub keys: Keys,
+    /// The developer's key.
+    pub root: RootKey,
+    /// Spent sync sessions.
+    pub sessions: Arc<Spent>,
+    /// Counts of identities, and the rate of guests.
+    pub guests: Arc<Guests>,
+    /// Counts of sync sessions.
+    pub counts: Counts,
+    clock: Clock,
+}
+
+impl Site {
+    /// Puts a site together and rebuilds what it counts in memory. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn open(
+        engine: Engine,
+        config: Arc<Config>,
+        keys: Keys,
+        root: RootKey,
+        clock: Clock,
+    ) -> Result<Arc<Self>, Error> {
+        let limits = &config.limits;
+        let guests = Guests::new(
+            limits.guest_identities_per_second,
+            limits.identities_per_pool,
+        );
+        let site = Self {
+            store: Store::new(engine, StoreLimits::default()),
+            config,
+            keys,
+            root,
+            sessions: Spent::new(session::SPENT_MAX),
+            guests,
+            counts: Counts::default(),
+            clock,
+        };
+        site.count_identities();
+        site.load_counts()?;
+        site.recall_sessions()?;
+        Ok(Arc::new(site))
+    }
+
+    /// The time now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
+    /// Where this server's resources are.
+    #[must_use]
+    pub fn realm(&self) -> Realm<'_> {
+        Realm {
+            region: &self.config.region,
+            account: &self.config.account_id,
+        }
+    }
+
+    /// Whether a pool exists. Never reads the disk.
+    #[must_use]
+    pub fn has_pool(&self, pool: &str) -> bool {
+        stored::Id::parse(pool).is_some_and(|pool| self.has(&stored::pool_key(&pool)))
+    }
+
+    /// Whether an identity exists in a pool that exists. Never reads the disk.
+    #[must_use]
+    pub fn has_identity(&self, pool: &str, identity: &str) -> bool {
+        let (Some(pool), Some(identity)) = (stored::Id::parse(pool), stored::Id::parse(identity))
+        else {
+            return false;
+        };
+        pool.region == identity.region
+            && self.has(&stored::pool_key(&pool))
+            && self.has(&stored::identity_key(pool.uuid, identity.uuid))
+    }
+
+    fn has(&self, key: &MetadataKey) -> bool {
+        self.store
+            .engine()
+            .resident_reader()
+            .metadata_version(key)
+            .is_some()
+    }
+
+    /// The record under a metadata key, with its version.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub async fn load<T: bincode::Decode<()>>(
+        &self,
+        key: MetadataKey,
+    ) -> Result<Option<(T, syncline_engine::Sequence)>, ApiError> {
+        let found = self.store.read(move |reader| reader.metadata(&key)).await?;
+        let Some(metadata) = found else {
+            return Ok(None);
+        };
+        match stored::decode(&metadata) {
+            Ok(record) => Ok(Some((record, metadata.version))),
+            Err(error) => Err(ApiError::fault("reading metadata", &error)),
+        }
+    }
+
+    /// Stores counts that changed, once a second, until told to stop.
+    pub async fn keep_counts(&self, mut stop: watch::Receiver<bool>) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(COUNTS_PERIOD) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+            self.store_counts().await;
+        }
+    }
+
+    /// Stores counts that changed. They are statistics: a failure is logged, and the next round
+    /// tries again.
+    pub async fn store_counts(&self) {
+        for change in self.counts.changed() {
+            let Some(value) = stored::encode(&stored::SessionsRecord {
+                opened: change.opened,
+            }) else {
+                continue;
+            };
+            let key = stored::sessions_key(change.pool);
+            let proposal = Proposal {
+                // A pool that was deleted meanwhile must leave nothing behind.
+                expect: vec![(change.pool_key.clone(), Expected::Something)],
+                wishes: vec![Wish::PutMetadata {
+                    key,
+                    value,
+                    expected: Expected::Anything,
+                }],
+                ..Proposal::default()
+            };
+            match self.store.commit(proposal).await {
+                Ok(_) => self.counts.stored(&change),
+                Err(Error::Refusal(Refusal::Unexpected { .. })) => self.counts.forget(change.pool),
+                Err(error) => {
+                    tracing::warn!("storing the count of sessions: {}", Chain(&error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Stores what is counted and closes the store. Blocks no async thread.
+    ///
+    /// # Errors
+    /// When the store cannot be closed cleanly; nothing that was answered is lost by that.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.store_counts().await;
+        let engine = self.store.engine().clone();
+        match tokio::task::spawn_blocking(move || engine.close()).await {
+            Ok(closed) => closed,
+            Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+        }
+    }
+
+    fn count_identities(&self) {
+        for key in self.keys_of(stored::IDENTITY) {
+            if let Some(pool) = stored::first_uuid(&key) {
+                self.guests.found(pool);
+            }
+        }
+    }
+
+    fn load_counts(&self) -> Result<(), Error> {
+        for pool_key in self.keys_of(stored::POOL) {
+            let Some(pool) = stored::pool_of(&pool_key) else {
+                continue;
+            };
+            let reader = self.store.engine().reader();
+            let Some(found) = reader.metadata(&stored::sessions_key(pool.uuid))? else {
+                continue;
+            };
+            match stored::decode::<stored::SessionsRecord>(&found) {
+                Ok(record) => self.counts.load(pool.uuid, pool_key, record.opened),
+                // A statistic is no reason not to start.
+                Err(error) => tracing::warn!("{error}; counting its sessions from 0"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sessions spent within the life of a token, from the notes of the commits that spent them.
+    fn recall_sessions(&self) -> Result<(), Error> {
+        let engine = self.store.engine();
+        let since = self.now().get().saturating_sub(session::LIFE_MS);
+        let cursor = engine.cursor_before(Timestamp::new(since).map_err(Error::from)?);
+        let mut feed = match engine.feed(cursor) {
+            Err(Error::Refusal(Refusal::CursorTooOld { floor })) => engine.feed(Cursor {
+                store: cursor.store,
+                sequence: floor,
+            })?,
+            feed => feed?,
+        };
+        loop {
+            let commits = feed.read()?;
+            if commits.is_empty() {
+                return Ok(());
+            }
+            for commit in commits {
+                if let Some(session) = session::session_of(commit.note.as_bytes()) {
+                    self.sessions.insert(session, commit.time.get());
+                }
+            }
+        }
+    }
+
+    fn keys_of(&self, kind: u8) -> impl Iterator<Item = MetadataKey> + '_ {
+        let mut after = None;
+        std::iter::from_fn(move || {
+            let reader = self.store.engine().reader();
+            let keys = reader.scan_keys(&[kind], after.as_ref(), SCAN_KEYS);
+            after = Some(keys.last()?.0.clone());
+            Some(keys.into_iter().map(|(key, _)| key))
+        })
+        .flatten()
+    }
+}

@@ -1,0 +1,18 @@
+//! The shapes of both APIs as JSON, written by hand, and the rules of reading them.
+//!
+//! Nothing here is a domain type: everything that a caller may leave out is an `Option`, and what
+//! a value may be is decided by the operation. Unknown members are skipped, since clients of many
+//! ages send more than the model names; doubled ones are refused, since two readers of such a body
+//! may disagree.
+
+pub mod constraint;
+pub mod identity;
+pub mod json;
+pub mod query;
+pub mod sync;
+pub mod time;
+
+pub use constraint::Violations;
+pub use json::{Object, Pairs};
+pub use query::Query;
+pub use time::EpochSeconds;
