@@ -3,7 +3,13 @@
 //! A commit says what is true from now on, never what was asked for. Layout in `docs/FORMAT.md`.
 
 use bytes::Bytes;
-use uuid::Uuid;
+
+mod names;
+
+use names::{
+    decode_dataset_id, decode_identity, decode_modified_by, decode_name, decode_pool,
+    encode_dataset_id, encode_id, encode_identity, encode_modified_by, encode_short, metadata_key,
+};
 
 use crate::codec::{Decoder, Encode, Malformed};
 use crate::limits::NOTE_BYTES_MAX;
@@ -363,130 +369,4 @@ impl DatasetChange {
             records,
         })
     }
-}
-
-/// An id as it is.
-const ID_PLAIN: u8 = 0;
-/// A region and a uuid.
-const ID_UUID: u8 = 1;
-/// A uuid; the region is that of the pool.
-const ID_UUID_SAME_REGION: u8 = 2;
-
-fn encode_short(out: &mut Vec<u8>, bytes: &[u8]) {
-    out.put_u8(u8::try_from(bytes.len()).expect("names have at most 128 bytes"));
-    out.put_bytes(bytes);
-}
-
-/// The uuid of an id that is exactly `<region>:<uuid in lower case>`.
-fn split_uuid(id: &str) -> Option<(&str, Uuid)> {
-    let (region, tail) = id.split_once(':')?;
-    let uuid = Uuid::try_parse(tail).ok()?;
-    let mut buffer = Uuid::encode_buffer();
-    (&*uuid.hyphenated().encode_lower(&mut buffer) == tail).then_some((region, uuid))
-}
-
-fn encode_id(out: &mut Vec<u8>, id: &str, pool: Option<&str>) {
-    match split_uuid(id) {
-        Some((region, uuid)) => {
-            let same = pool
-                .and_then(|pool| pool.split_once(':'))
-                .is_some_and(|p| p.0 == region);
-            if same {
-                out.put_u8(ID_UUID_SAME_REGION);
-            } else {
-                out.put_u8(ID_UUID);
-                encode_short(out, region.as_bytes());
-            }
-            out.put_bytes(uuid.as_bytes());
-        }
-        None => {
-            out.put_u8(ID_PLAIN);
-            encode_short(out, id.as_bytes());
-        }
-    }
-}
-
-fn decode_id<T>(
-    input: &mut Decoder<'_>,
-    pool: Option<&str>,
-    parse: impl Fn(&str) -> Option<T>,
-) -> Result<T, Malformed> {
-    let tag = input.u8()?;
-    let region = match (tag, pool.and_then(|pool| pool.split_once(':'))) {
-        (ID_UUID_SAME_REGION, Some((region, _))) => region,
-        (ID_PLAIN | ID_UUID, _) => {
-            let length = usize::from(input.u8()?);
-            input.text(length)?
-        }
-        _ => {
-            return Err(Malformed(
-                "an id has a form that this version does not know",
-            ));
-        }
-    };
-    let id = if tag == ID_PLAIN {
-        parse(region)
-    } else {
-        let uuid = Uuid::from_slice(input.bytes(16)?).expect("16 bytes were read");
-        parse(&format!("{region}:{uuid}"))
-    };
-    id.ok_or(Malformed("an id is not well-formed"))
-}
-
-fn decode_pool(input: &mut Decoder<'_>) -> Result<PoolId, Malformed> {
-    decode_id(input, None, |text| PoolId::parse(text).ok())
-}
-
-fn encode_identity(out: &mut Vec<u8>, pool: &PoolId, identity: &IdentityId) {
-    encode_id(out, pool.as_str(), None);
-    encode_id(out, identity.as_str(), Some(pool.as_str()));
-}
-
-fn decode_identity(input: &mut Decoder<'_>) -> Result<(PoolId, IdentityId), Malformed> {
-    let pool = decode_pool(input)?;
-    let identity = decode_id(input, Some(pool.as_str()), |text| {
-        IdentityId::parse(text).ok()
-    })?;
-    Ok((pool, identity))
-}
-
-fn decode_name(input: &mut Decoder<'_>) -> Result<DatasetName, Malformed> {
-    let length = usize::from(input.u8()?);
-    DatasetName::parse(input.text(length)?)
-        .map_err(|_| Malformed("a dataset name is not well-formed"))
-}
-
-fn encode_dataset_id(out: &mut Vec<u8>, dataset: &DatasetId) {
-    encode_identity(out, &dataset.pool, &dataset.identity);
-    encode_short(out, dataset.name.as_str().as_bytes());
-}
-
-fn decode_dataset_id(input: &mut Decoder<'_>) -> Result<DatasetId, Malformed> {
-    let (pool, identity) = decode_identity(input)?;
-    Ok(DatasetId {
-        pool,
-        identity,
-        name: decode_name(input)?,
-    })
-}
-
-fn encode_modified_by(out: &mut Vec<u8>, modified_by: &ModifiedBy) {
-    let name = match modified_by {
-        ModifiedBy::Owner => "",
-        ModifiedBy::Other(name) => name,
-    };
-    out.put_u16(u16::try_from(name.len()).expect("at most 1,024"));
-    out.put_bytes(name.as_bytes());
-}
-
-fn decode_modified_by(input: &mut Decoder<'_>) -> Result<ModifiedBy, Malformed> {
-    let length = usize::from(input.u16()?);
-    match input.text(length)? {
-        "" => Ok(ModifiedBy::Owner),
-        name => ModifiedBy::other(name).map_err(|_| Malformed("a modifier is too long")),
-    }
-}
-
-fn metadata_key(bytes: &[u8]) -> Result<MetadataKey, Malformed> {
-    MetadataKey::new(bytes).map_err(|_| Malformed("a metadata key is not well-formed"))
 }

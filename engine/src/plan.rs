@@ -3,14 +3,17 @@
 //! Pure: it changes nothing, reads no clock and no disk, and gives the same answer each time. The
 //! rules are those of `docs/PROTOCOL.md`: counts compared per record, sizes and limits exact.
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+mod shape;
+
+use shape::check_shape;
 
 use crate::commit::{Cause, Change, Commit, DatasetChange, Facts};
 use crate::error::{Found, Limit, Refusal, Subject};
 use crate::limits::{
-    CHANGES_PER_COMMIT_MAX, DATASETS_PER_IDENTITY_MAX, Limits, TOMBSTONE_AGE_MS,
-    TOMBSTONE_BYTES_MAX, TOMBSTONES_PER_DATASET_MAX,
+    DATASETS_PER_IDENTITY_MAX, Limits, TOMBSTONE_AGE_MS, TOMBSTONE_BYTES_MAX,
+    TOMBSTONES_PER_DATASET_MAX,
 };
 use crate::page::{self, Link, Page};
 use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
@@ -406,49 +409,4 @@ fn check_expected(state: &State, key: &MetadataKey, expected: Expected) -> Resul
         key: key.clone(),
         found,
     })
-}
-
-/// Wishes of one proposal must not touch each other, so that their order does not matter.
-fn check_shape(wishes: &[Wish]) -> Result<(), Refusal> {
-    if wishes.is_empty() || wishes.len() > CHANGES_PER_COMMIT_MAX {
-        return Err(invalid("wishes", "must be 1 to 65000").into());
-    }
-    if wishes.len() == 1 {
-        return Ok(());
-    }
-    let twice = |what: &str| Err(invalid("wishes", format!("{what} is touched twice")).into());
-    let (mut pools, mut identities) = (HashSet::new(), HashSet::new());
-    for wish in wishes {
-        let fresh = match wish {
-            Wish::DeletePool { pool } => pools.insert(pool),
-            Wish::DeleteIdentity { pool, identity } => identities.insert((pool, identity)),
-            _ => true,
-        };
-        if !fresh {
-            return twice("a deleted pool or identity");
-        }
-    }
-    if identities.iter().any(|(pool, _)| pools.contains(pool)) {
-        return twice("a deleted pool");
-    }
-    let (mut datasets, mut keys) = (HashSet::new(), HashSet::new());
-    for wish in wishes {
-        match wish {
-            Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => {
-                if pools.contains(&dataset.pool)
-                    || identities.contains(&(&dataset.pool, &dataset.identity))
-                    || !datasets.insert(dataset)
-                {
-                    return twice(&format!("dataset {dataset}"));
-                }
-            }
-            Wish::PutMetadata { key, .. } | Wish::DeleteMetadata { key, .. } => {
-                if !keys.insert(key) {
-                    return twice(&format!("metadata {key}"));
-                }
-            }
-            Wish::DeleteIdentity { .. } | Wish::DeletePool { .. } => {}
-        }
-    }
-    Ok(())
 }

@@ -17,7 +17,11 @@ const SEGMENT: &str = "hot/00000001.log";
 const FRAMES: usize = 4096;
 
 fn open(disk: &SimDisk, threads: bool) -> Result<Engine, Error> {
-    let options = Options { segment_bytes: 64 << 10, threads, ..Options::default() };
+    let options = Options {
+        segment_bytes: 64 << 10,
+        threads,
+        ..Options::default()
+    };
     Engine::open_on(Arc::new(disk.clone()), options)
 }
 
@@ -39,17 +43,26 @@ fn add(engine: &Engine, number: usize) {
     };
     let modified_by = ModifiedBy::Owner;
     engine
-        .commit(Wish::Update { dataset: dataset(), patches: vec![patch], modified_by })
+        .commit(Wish::Update {
+            dataset: dataset(),
+            patches: vec![patch],
+            modified_by,
+        })
         .unwrap();
 }
 
 fn keys(engine: &Engine) -> Result<Vec<String>, Error> {
     let listed = engine.reader().list(&dataset(), &Listing::default())?;
-    Ok(listed.records().map(|record| record.key.to_owned()).collect())
+    Ok(listed
+        .records()
+        .map(|record| record.key.to_owned())
+        .collect())
 }
 
 fn expected(commits: usize) -> Vec<String> {
-    (0..commits).map(|number| format!("key-{number:02}")).collect()
+    (0..commits)
+        .map(|number| format!("key-{number:02}"))
+        .collect()
 }
 
 /// A store with some commits, each a batch of its own; where the log ended after each.
@@ -82,7 +95,11 @@ fn after_a_clean_close_every_damaged_byte_is_named() {
     let (disk, _) = store(5);
     let disk = disk.restart();
     open(&disk, false).unwrap().close().unwrap();
-    let files: Vec<_> = disk.files().into_iter().filter(|path| path.starts_with("hot")).collect();
+    let files: Vec<_> = disk
+        .files()
+        .into_iter()
+        .filter(|path| path.starts_with("hot"))
+        .collect();
     assert!(files.len() >= 2, "{files:?}");
     let mut found = 0;
     for file in &files {
@@ -136,10 +153,16 @@ fn a_torn_last_batch_is_set_aside_and_reported() {
         let engine = open(&damaged, false).unwrap();
         assert_eq!(keys(&engine).unwrap(), expected(2), "offset {offset}");
         let torn = engine.recovery().torn.clone().unwrap();
-        assert_eq!((torn.path.as_path(), torn.offset), (Path::new(SEGMENT), start as u64));
+        assert_eq!(
+            (torn.path.as_path(), torn.offset),
+            (Path::new(SEGMENT), start as u64)
+        );
         let copy = damaged.live_bytes(&torn.copy).unwrap();
         assert_eq!(copy.len() as u64, torn.bytes);
-        assert_eq!(copy, damaged_bytes(&disk, offset, start..start + copy.len()));
+        assert_eq!(
+            copy,
+            damaged_bytes(&disk, offset, start..start + copy.len())
+        );
         // It is reported once, and the store goes on.
         add(&engine, 2);
         engine.close().unwrap();
@@ -165,13 +188,19 @@ fn damage_before_the_last_batch_is_corruption_even_after_an_unclean_stop() {
             damaged.flip_bit(SEGMENT, offset, 0);
             match open(&damaged, false) {
                 Ok(engine) => {
-                    assert!(is_padding(&damaged, Path::new(SEGMENT), offset), "offset {offset}");
+                    assert!(
+                        is_padding(&damaged, Path::new(SEGMENT), offset),
+                        "offset {offset}"
+                    );
                     assert_eq!(keys(&engine).unwrap(), expected(4));
                 }
                 Err(error) => {
                     let (path, at) = corrupt_at(&error);
                     assert_eq!(path, Path::new(SEGMENT));
-                    assert!((ends[commit] as u64 - 8..=offset as u64).contains(&at), "{error}");
+                    assert!(
+                        (ends[commit] as u64 - 8..=offset as u64).contains(&at),
+                        "{error}"
+                    );
                     assert!(error.to_string().contains("(sequence "), "{error}");
                 }
             }
@@ -192,12 +221,21 @@ fn a_missing_segment_or_a_cut_one_is_named() {
     for by in 1..length {
         let cut = disk.reboot(1);
         cut.truncate("hot/00000003.log", length - by);
-        let Err(error) = open(&cut, false) else { panic!("cut by {by}") };
-        assert_eq!(corrupt_at(&error).0, Path::new("hot/00000003.log"), "cut by {by}");
+        let Err(error) = open(&cut, false) else {
+            panic!("cut by {by}")
+        };
+        assert_eq!(
+            corrupt_at(&error).0,
+            Path::new("hot/00000003.log"),
+            "cut by {by}"
+        );
     }
     let last = disk.reboot(1);
     last.truncate("hot/00000006.log", length - 1);
-    assert!(open(&last, false).is_err(), "the last one too, since it was closed");
+    assert!(
+        open(&last, false).is_err(),
+        "the last one too, since it was closed"
+    );
 }
 
 #[test]
@@ -212,7 +250,9 @@ fn at_rest_a_mark_proves_the_last_batch_so_that_its_damage_is_named() {
     }
     let damaged = disk.if_power_failed(3);
     damaged.flip_bit(SEGMENT, commit_end - 20, 1);
-    let Err(error) = open(&damaged, false) else { panic!("the commit was durable") };
+    let Err(error) = open(&damaged, false) else {
+        panic!("the commit was durable")
+    };
     assert_eq!(corrupt_at(&error), (PathBuf::from(SEGMENT), FRAMES as u64));
     drop(engine);
 }
@@ -235,8 +275,13 @@ fn what_a_client_stores_cannot_pass_for_a_frame() {
         use std::io::IoSlice;
         use syncline_engine::disk::Disk;
         let file = other.open(Path::new(SEGMENT)).unwrap();
-        file.write_at(&[IoSlice::new(&frame)], end as u64 + 64).unwrap();
+        file.write_at(&[IoSlice::new(&frame)], end as u64 + 64)
+            .unwrap();
     }
     let engine = open(&other, false).unwrap();
-    assert_eq!(keys(&engine).unwrap(), expected(1), "a frame of another segment means nothing");
+    assert_eq!(
+        keys(&engine).unwrap(),
+        expected(1),
+        "a frame of another segment means nothing"
+    );
 }

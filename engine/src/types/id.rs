@@ -1,0 +1,149 @@
+//! Names of pools, identities and datasets.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{Invalid, invalid};
+use crate::limits::{DATASET_NAME_BYTES_MAX, ID_BYTES_MAX};
+
+/// An id of the form `[\w-]+:[0-9a-f-]+`, 1 to 55 bytes, kept inline and zero-padded, so that it
+/// is copied, compared and ordered without a pointer.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Id {
+    bytes: [u8; ID_BYTES_MAX],
+    length: u8,
+}
+
+impl Id {
+    fn parse(field: &'static str, text: &str) -> Result<Self, Invalid> {
+        let well_formed = text.split_once(':').is_some_and(|(region, tail)| {
+            !region.is_empty()
+                && !tail.is_empty()
+                && region
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+                && tail
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-')
+        });
+        if !well_formed || text.len() > ID_BYTES_MAX {
+            return Err(invalid(
+                field,
+                "must match [\\w-]+:[0-9a-f-]+ and have at most 55 bytes",
+            ));
+        }
+        let mut bytes = [0; ID_BYTES_MAX];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        #[expect(clippy::cast_possible_truncation, reason = "at most 55")]
+        Ok(Self {
+            bytes,
+            length: text.len() as u8,
+        })
+    }
+
+    fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).expect("parsed from ASCII")
+    }
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident, $field:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Id);
+
+        impl $name {
+            /// Takes an id as the service writes it: `<region>:<lower-case uuid>`.
+            ///
+            /// # Errors
+            /// [`Invalid`] unless the text matches `[\w-]+:[0-9a-f-]+` and has at most 55
+            /// bytes.
+            pub fn parse(text: &str) -> Result<Self, Invalid> {
+                Id::parse($field, text).map(Self)
+            }
+
+            /// The id as it was given.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{:?}", self.as_str())
+            }
+        }
+    };
+}
+
+id! {
+    /// An identity pool: the tenant to which identities belong.
+    PoolId, "pool id"
+}
+id! {
+    /// A user of a pool.
+    IdentityId, "identity id"
+}
+
+/// The name of a dataset: 1 to 128 of `[a-zA-Z0-9_.:-]`.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DatasetName(Arc<str>);
+
+impl DatasetName {
+    /// Takes a name as the service allows it.
+    ///
+    /// # Errors
+    /// [`Invalid`] unless the text is 1 to 128 of `[a-zA-Z0-9_.:-]`.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b':' | b'-');
+        if text.is_empty() || text.len() > DATASET_NAME_BYTES_MAX || !text.bytes().all(allowed) {
+            return Err(invalid(
+                "dataset name",
+                "must be 1 to 128 of [a-zA-Z0-9_.:-]",
+            ));
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DatasetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for DatasetName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+/// Where a dataset is: pool, identity and name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct DatasetId {
+    /// The pool.
+    pub pool: PoolId,
+    /// The identity in the pool.
+    pub identity: IdentityId,
+    /// The dataset of the identity.
+    pub name: DatasetName,
+}
+
+impl fmt::Display for DatasetId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.pool, self.identity, self.name)
+    }
+}
