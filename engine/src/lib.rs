@@ -18,6 +18,8 @@ mod engine;
 mod error;
 mod feed;
 mod frame;
+#[cfg(test)]
+mod golden;
 pub mod limits;
 mod log;
 mod options;
