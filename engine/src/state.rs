@@ -248,3 +248,15 @@ impl State {
         pool.modified = time;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directory_takes_what_the_architecture_says() {
+        assert_eq!(size_of::<Dataset>(), 56);
+        assert_eq!(size_of::<Identity>() + size_of::<IdentityId>(), 104);
+        assert_eq!(size_of::<Place>() + size_of::<MetadataKey>(), 40);
+    }
+}
