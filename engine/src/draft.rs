@@ -61,6 +61,10 @@ impl<'a> Draft<'a> {
                 Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => {
                     self.admit_identity(dataset.pool, dataset.identity);
                 }
+                Wish::CopyDataset { from, to } => {
+                    self.admit_identity(from.pool, from.identity);
+                    self.admit_identity(to.pool, to.identity);
+                }
                 Wish::DeleteIdentity { pool, identity } => self.admit_identity(*pool, *identity),
                 Wish::DeletePool { pool } => self.admit_pool(*pool),
                 Wish::PutMetadata { key, .. } | Wish::DeleteMetadata { key, .. } => {

@@ -40,6 +40,9 @@ pub const TOMBSTONES_PER_DATASET_MAX: usize = 4096;
 pub const TOMBSTONE_BYTES_MAX: usize = 1 << 20;
 /// How long a tombstone is kept unless the two bounds above are passed: 30 days.
 pub const TOMBSTONE_AGE_MS: u64 = 30 * 24 * 3600 * 1000;
+/// How much older a tombstone may grow before the dataset is written whole without it: a day, so
+/// that purging rewrites a dataset once a day at most.
+pub const TOMBSTONE_PATIENCE_MS: u64 = 24 * 3600 * 1000;
 /// How many deleted datasets an identity remembers by name (decision 1).
 pub const DELETED_NAMES_MAX: usize = 64;
 

@@ -10,7 +10,7 @@ use crate::codec::Decoder;
 use crate::commit::Facts;
 use crate::limits::{CHAIN_LINKS_MAX, WHOLE_BYTES};
 use crate::record::{RecordRef, Records};
-use crate::types::{Location, ModifiedBy, SyncCount, Timestamp};
+use crate::types::{IdentityId, Location, ModifiedBy, SyncCount, Timestamp};
 
 /// A frame that a cold read of the dataset visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,10 @@ pub(crate) struct Update<'a> {
     pub(crate) written: &'a [RecordRef<'a>],
     pub(crate) sync_count: SyncCount,
     pub(crate) now: Timestamp,
-    /// Tombstones that were made before this are purged.
+    /// Tombstones that were made before this may be purged.
     pub(crate) purge_before: Timestamp,
+    /// Tombstones that were made before this must be purged.
+    pub(crate) purge_due: Timestamp,
     /// Most tombstones that stay, and most bytes of their keys.
     pub(crate) tombstones_max: (usize, usize),
     pub(crate) modified_by: &'a ModifiedBy,
@@ -177,15 +179,17 @@ impl Page {
         self.bytes.len() - self.offset(self.after(sync_count))
     }
 
-    /// How far back the frame of this page's newest count should reach, and which frame it then
-    /// links to: `links` are the frames of the page before.
+    /// How far back the frame of this page's newest count should reach, given the page before, and
+    /// the frames that are then left of that page's.
     ///
     /// A run of older records is carried while it is no larger than what is carried already, so
     /// every byte is written again about once per doubling and a chain has about as many links as
     /// there are doublings; an image is a run like any other.
-    pub(crate) fn reach(&self, links: &[Link]) -> (SyncCount, Box<[Link]>) {
+    pub(crate) fn reach(&self, before: &Self) -> (SyncCount, Box<[Link]>) {
         let whole = (SyncCount::ZERO, Box::default());
-        if self.bytes.len() <= WHOLE_BYTES || links.is_empty() {
+        let links = &before.links;
+        let purged = self.facts.floor > before.facts.floor;
+        if self.bytes.len() <= WHOLE_BYTES || links.is_empty() || purged {
             return whole;
         }
         let floor_of = |at: usize| {
@@ -240,6 +244,38 @@ impl Page {
         self.rebuilt(facts, &gone, update.written)
     }
 
+    /// The live records as a new dataset of another identity: every count is 1, and what the owner
+    /// changed bears the owner's name from now on.
+    pub(crate) fn copied(&self, owner: &IdentityId) -> Self {
+        let sync_count = SyncCount::believed(1);
+        let mut live: Vec<_> = (0..self.len())
+            .map(|position| self.at(position))
+            .filter(|record| record.value.is_some())
+            .collect();
+        live.sort_unstable_by_key(|record| record.key);
+        let mut facts = Facts {
+            sync_count,
+            ..self.facts.clone()
+        };
+        (facts.floor, facts.tombstones, facts.tombstone_bytes) = (SyncCount::ZERO, 0, 0);
+        facts.modified_by = ModifiedBy::Other(facts.modified_by.name(owner).into());
+        let mut bytes = Vec::new();
+        for record in &live {
+            let modified_by = record.modified_by.or(Some(owner.as_str()));
+            RecordRef {
+                sync_count,
+                modified_by,
+                ..*record
+            }
+            .encode(&mut bytes);
+        }
+        Self::new(
+            facts,
+            &Records::believed(bytes.into(), live.len()),
+            Box::default(),
+        )
+    }
+
     fn facts_without(&self, gone: &[u32]) -> Facts {
         let mut facts = self.facts.clone();
         for &position in gone {
@@ -248,12 +284,20 @@ impl Page {
         facts
     }
 
-    /// Adds the oldest tombstones to `gone` while they are too old, too many or too large.
+    /// Adds the oldest tombstones to `gone` if they are too many, too large or too old.
+    ///
+    /// A page without a tombstone that it had must be written whole, since an older frame may hold
+    /// a version from before the removal. So when something is purged, more is than has to be: an
+    /// eighth of what is allowed, or what comes of age within a day.
     fn purge(&self, facts: &mut Facts, gone: &mut Vec<u32>, update: &Update<'_>) {
-        if facts.tombstones == 0 {
-            return;
-        }
         let (count_max, bytes_max) = update.tombstones_max;
+        let too_many =
+            facts.tombstones as usize > count_max || facts.tombstone_bytes as usize > bytes_max;
+        let (count_max, bytes_max) = if too_many {
+            (count_max / 8 * 7, bytes_max / 8 * 7)
+        } else {
+            (count_max, bytes_max)
+        };
         let overwritten = gone.clone();
         for position in 0..narrow(self.len()) {
             let record = self.at(position as usize);
@@ -262,8 +306,14 @@ impl Page {
             }
             let fits = facts.tombstones as usize <= count_max
                 && facts.tombstone_bytes as usize <= bytes_max;
+            let begun = facts.floor > self.facts.floor;
+            let limit = if begun {
+                update.purge_before
+            } else {
+                update.purge_due
+            };
             // All tombstones of one commit go together: the floor cannot tell them apart.
-            if fits && record.modified >= update.purge_before && record.sync_count > facts.floor {
+            if fits && record.modified >= limit && record.sync_count > facts.floor {
                 break;
             }
             facts.subtract(&record);

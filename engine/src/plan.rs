@@ -13,7 +13,7 @@ use crate::commit::{Cause, Change, Commit, DatasetChange, Facts};
 use crate::error::{Found, Limit, Refusal, Subject};
 use crate::limits::{
     DATASETS_PER_IDENTITY_MAX, Limits, TOMBSTONE_AGE_MS, TOMBSTONE_BYTES_MAX,
-    TOMBSTONES_PER_DATASET_MAX,
+    TOMBSTONE_PATIENCE_MS, TOMBSTONES_PER_DATASET_MAX,
 };
 use crate::page::{self, Link, Page};
 use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
@@ -90,6 +90,7 @@ impl Plan {
                 patches,
                 modified_by,
             } => self.update(ground, dataset, patches, modified_by),
+            Wish::CopyDataset { from, to } => self.copy_dataset(ground, from, to),
             Wish::DeleteDataset {
                 dataset,
                 modified_by,
@@ -155,7 +156,8 @@ impl Plan {
             written: &written,
             sync_count,
             now,
-            purge_before: Timestamp::believed(now.get().saturating_sub(TOMBSTONE_AGE_MS)),
+            purge_before: ago(now, TOMBSTONE_AGE_MS),
+            purge_due: ago(now, TOMBSTONE_AGE_MS + TOMBSTONE_PATIENCE_MS),
             tombstones_max: (TOMBSTONES_PER_DATASET_MAX, TOMBSTONE_BYTES_MAX),
             modified_by,
         });
@@ -163,7 +165,7 @@ impl Plan {
         if !before.exists() {
             self.created.push((dataset.pool, dataset.identity));
         }
-        let (covers_from, older) = page.reach(before.links());
+        let (covers_from, older) = page.reach(&before);
         let change = Change::Dataset(DatasetChange {
             cause: Cause::Update,
             dataset: dataset.clone(),
@@ -188,6 +190,39 @@ impl Plan {
                 records,
             },
         ))
+    }
+
+    fn copy_dataset(
+        &mut self,
+        ground: &Ground<'_>,
+        from: &DatasetId,
+        to: &DatasetId,
+    ) -> Result<(Change, Outcome), Refusal> {
+        let source = page_of(ground, from);
+        if !source.exists() {
+            return Err(no_such(from));
+        }
+        if ground.state.head(to).sync_count != SyncCount::ZERO {
+            return Err(invalid("to", format!("the dataset {to} has been used before")).into());
+        }
+        let page = source.copied(&from.identity);
+        let outcome = Outcome::CopiedDataset(info(&to.name, page.facts()));
+        let change = Change::Dataset(DatasetChange {
+            cause: Cause::Update,
+            dataset: to.clone(),
+            facts: page.facts().clone(),
+            covers_from: SyncCount::ZERO,
+            link: None,
+            records: page.slice(0, page.len()),
+        });
+        self.created.push((to.pool, to.identity));
+        let planned = PlannedPage {
+            change: self.commit.changes.len(),
+            page,
+            older: Box::default(),
+        };
+        self.pages.push(planned);
+        Ok((change, outcome))
     }
 
     /// Limits refuse growth only, so that lowering one locks nobody out of removing.
@@ -294,6 +329,10 @@ fn page_of(ground: &Ground<'_>, dataset: &DatasetId) -> Arc<Page> {
     page
 }
 
+fn ago(now: Timestamp, ms: u64) -> Timestamp {
+    Timestamp::believed(now.get().saturating_sub(ms))
+}
+
 fn next_count(page: &Page) -> Result<SyncCount, Refusal> {
     page.facts()
         .sync_count
@@ -367,7 +406,7 @@ fn delete_dataset(
 ) -> Result<(Change, Outcome), Refusal> {
     let before = page_of(ground, dataset);
     if !before.exists() {
-        return Err(Refusal::NoSuch(Subject::Dataset(Box::new(dataset.clone()))));
+        return Err(no_such(dataset));
     }
     let change = Change::DatasetDeleted {
         dataset: dataset.clone(),
@@ -378,6 +417,10 @@ fn delete_dataset(
         change,
         Outcome::DeletedDataset(info(&dataset.name, before.facts())),
     ))
+}
+
+fn no_such(dataset: &DatasetId) -> Refusal {
+    Refusal::NoSuch(Subject::Dataset(Box::new(dataset.clone())))
 }
 
 /// What a dataset's facts say to a caller.

@@ -39,6 +39,16 @@ pub enum Wish {
         /// Who does it.
         modified_by: ModifiedBy,
     },
+    /// Give the records of one dataset to a new one, for instance of another identity. All counts
+    /// of the new dataset are 1, its tombstones are left behind, and who changed what and when
+    /// stays. The limits on datasets and sizes do not apply, so that merging two identities
+    /// cannot fail for them.
+    CopyDataset {
+        /// The dataset to copy, which must exist.
+        from: DatasetId,
+        /// The new dataset, whose name must never have been used under its identity.
+        to: DatasetId,
+    },
     /// Delete a dataset, its records and its tombstones; its count is remembered.
     DeleteDataset {
         /// The dataset, which must exist.
@@ -98,6 +108,8 @@ pub enum Outcome {
         /// The records and tombstones written, in the order of the patches.
         records: Vec<Record>,
     },
+    /// The new dataset.
+    CopiedDataset(DatasetInfo),
     /// The dataset was deleted; this is how it was.
     DeletedDataset(DatasetInfo),
     /// The identity was deleted.

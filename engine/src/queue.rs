@@ -60,6 +60,7 @@ impl Pin {
 fn datasets(proposal: &Proposal) -> impl Iterator<Item = &DatasetId> {
     proposal.wishes.iter().filter_map(|wish| match wish {
         Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => Some(dataset),
+        Wish::CopyDataset { from, .. } => Some(from),
         _ => None,
     })
 }

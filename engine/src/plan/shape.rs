@@ -33,7 +33,9 @@ pub(super) fn check_shape(wishes: &[Wish]) -> Result<(), Refusal> {
     let (mut datasets, mut keys) = (HashSet::new(), HashSet::new());
     for wish in wishes {
         match wish {
-            Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => {
+            Wish::Update { dataset, .. }
+            | Wish::DeleteDataset { dataset, .. }
+            | Wish::CopyDataset { to: dataset, .. } => {
                 if pools.contains(&dataset.pool)
                     || identities.contains(&(&dataset.pool, &dataset.identity))
                     || !datasets.insert(dataset)

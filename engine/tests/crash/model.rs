@@ -93,6 +93,31 @@ impl Model {
                 }
                 true
             }
+            Wish::CopyDataset { from, to } => {
+                let source = before.datasets.get(from).filter(|dataset| dataset.exists);
+                let used = before
+                    .datasets
+                    .get(to)
+                    .is_some_and(|dataset| dataset.sync_count > 0);
+                let Some(source) = source.filter(|_| !used) else {
+                    return false;
+                };
+                let live = source
+                    .records
+                    .iter()
+                    .filter(|(_, (value, _))| value.is_some());
+                let records = live
+                    .map(|(key, (value, _))| (key.clone(), (value.clone(), 1)))
+                    .collect();
+                let copy = Dataset {
+                    exists: true,
+                    sync_count: 1,
+                    floor: 0,
+                    records,
+                };
+                self.datasets.insert(to.clone(), copy);
+                true
+            }
             Wish::DeleteDataset { dataset, .. } => match self.datasets.get_mut(dataset) {
                 Some(dataset) if dataset.exists => {
                     dataset.exists = false;
@@ -261,7 +286,9 @@ fn touch(wishes: &[Wish]) -> bool {
 /// What a wish is about: a path in the directory, or a metadata key.
 fn scope(wish: &Wish) -> (Option<Vec<String>>, Option<&MetadataKey>) {
     match wish {
-        Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => {
+        Wish::Update { dataset, .. }
+        | Wish::DeleteDataset { dataset, .. }
+        | Wish::CopyDataset { to: dataset, .. } => {
             let DatasetId {
                 pool,
                 identity,

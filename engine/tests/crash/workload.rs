@@ -91,6 +91,14 @@ fn wish(random: &mut Random, model: &Model) -> Wish {
             }
         }
         9 => Wish::DeleteMetadata { key, expected },
+        10 | 11 => {
+            let (from, to) = (dataset(random), dataset(random));
+            let name = name(&format!("{}.{}", from.name, from.identity));
+            Wish::CopyDataset {
+                to: DatasetId { name, ..to },
+                from,
+            }
+        }
         _ => update(random, model),
     }
 }
