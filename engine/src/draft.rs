@@ -90,6 +90,7 @@ impl<'a> Draft<'a> {
         {
             let copy = Pool {
                 bytes: found.bytes,
+                datasets: found.datasets,
                 modified: found.modified,
                 ..Pool::default()
             };

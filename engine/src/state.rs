@@ -2,8 +2,8 @@
 //! its newest bytes; and `apply`, which believes commits.
 //!
 //! The state knows nothing of files or threads. Values and records are not in it. Invariants: the
-//! bytes of an identity are the sum over its datasets, those of a pool the sum over its
-//! identities; a dataset has a head exactly if it exists.
+//! bytes of an identity are the sum over its datasets, bytes and datasets of a pool the sum over
+//! its identities; a dataset has a head exactly if it exists.
 
 use std::collections::BTreeMap;
 
@@ -27,6 +27,8 @@ pub(crate) struct State {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Pool {
     pub(crate) bytes: u64,
+    /// Datasets that exist.
+    pub(crate) datasets: u64,
     pub(crate) modified: Timestamp,
     pub(crate) identities: BTreeMap<IdentityId, Identity>,
 }
@@ -167,6 +169,7 @@ impl State {
                 if let Some(pool) = self.pools.get_mut(pool) {
                     if let Some(identity) = pool.identities.remove(identity) {
                         pool.bytes -= identity.bytes;
+                        pool.datasets -= identity.live().count() as u64;
                     }
                     pool.modified = time;
                 }
@@ -189,18 +192,25 @@ impl State {
     }
 
     fn apply_dataset(&mut self, change: &DatasetChange, location: Location, time: Timestamp) {
-        let pool = self.pools.entry(change.dataset.pool).or_default();
-        let identity = pool.identities.entry(change.dataset.identity).or_default();
         let facts = &change.facts;
-        let at = identity.find(&change.dataset.name);
-        if change.cause == Cause::Update {
-            pool.modified = time;
-            identity.modified = time;
-        } else if !at.is_ok_and(|at| identity.datasets[at].sync_count == facts.sync_count) {
+        let moved_on = || {
+            let head = self.head(&change.dataset);
+            head.location.is_none() || head.sync_count != facts.sync_count
+        };
+        if change.cause != Cause::Update && moved_on() {
             // An image of what has moved on meanwhile is of no use.
             return;
         }
+        let pool = self.pools.entry(change.dataset.pool).or_default();
+        let identity = pool.identities.entry(change.dataset.identity).or_default();
+        if change.cause == Cause::Update {
+            pool.modified = time;
+            identity.modified = time;
+        }
+        let at = identity.find(&change.dataset.name);
         let old_bytes = at.map_or(0, |at| identity.datasets[at].bytes);
+        let existed = at.is_ok_and(|at| identity.datasets[at].head.is_some());
+        pool.datasets += u64::from(!existed);
         identity.bytes = identity.bytes - u64::from(old_bytes) + u64::from(facts.bytes);
         pool.bytes = pool.bytes - u64::from(old_bytes) + u64::from(facts.bytes);
         let dataset = Dataset {
@@ -236,6 +246,7 @@ impl State {
         };
         let dataset = &mut identity.datasets[at];
         let bytes = u64::from(dataset.bytes);
+        pool.datasets -= u64::from(dataset.head.is_some());
         dataset.sync_count = sync_count;
         dataset.floor = sync_count;
         dataset.bytes = 0;

@@ -185,6 +185,12 @@ impl Model {
             *sum = (sum.0 + u64::from(dataset.exists), sum.1 + dataset.bytes());
         }
         self.compare_usage(engine, &sums)?;
+        let exist = self.datasets.values().filter(|dataset| dataset.exists);
+        same(
+            &"datasets",
+            &engine.stats().datasets,
+            &(exist.count() as u64),
+        )?;
         let metadata: BTreeMap<_, _> = reader
             .scan(b"", None, 10_000)
             .map_err(|e| e.to_string())?
