@@ -72,27 +72,29 @@ impl Model {
         }
     }
 
+    fn update(&mut self, dataset: &DatasetId, patches: &[Patch]) -> bool {
+        let dataset = self.datasets.entry(dataset.clone()).or_default();
+        if !patches.iter().all(|patch| dataset.accepts(patch)) {
+            return false;
+        }
+        dataset.exists = true;
+        dataset.sync_count += 1;
+        for patch in patches {
+            let value = match &patch.op {
+                PatchOp::Replace(value) => Some(value.as_str().to_owned()),
+                PatchOp::Remove => None,
+            };
+            let key = patch.key.as_str().to_owned();
+            dataset.records.insert(key, (value, dataset.sync_count));
+        }
+        true
+    }
+
     fn apply(&mut self, before: &Self, wish: &Wish) -> bool {
         match wish {
             Wish::Update {
                 dataset, patches, ..
-            } => {
-                let dataset = self.datasets.entry(dataset.clone()).or_default();
-                if !patches.iter().all(|patch| dataset.accepts(patch)) {
-                    return false;
-                }
-                dataset.exists = true;
-                dataset.sync_count += 1;
-                for patch in patches {
-                    let value = match &patch.op {
-                        PatchOp::Replace(value) => Some(value.as_str().to_owned()),
-                        PatchOp::Remove => None,
-                    };
-                    let key = patch.key.as_str().to_owned();
-                    dataset.records.insert(key, (value, dataset.sync_count));
-                }
-                true
-            }
+            } => self.update(dataset, patches),
             Wish::CopyDataset { from, to } => {
                 let source = before.datasets.get(from).filter(|dataset| dataset.exists);
                 let used = before
