@@ -7,13 +7,14 @@ use crate::commit::{Change, Commit};
 use crate::draft::Draft;
 use crate::error::{Error, Fault, Refusal};
 use crate::limits::{BATCH_BYTES, Limits};
-use crate::log::{Position, Staged, Tail};
+use crate::log::Position;
 use crate::page::Page;
 use crate::plan::{Ground, Plan, plan};
 use crate::proposal::Receipt;
 use crate::queue::Submission;
 use crate::state::State;
 use crate::store::Store;
+use crate::tail::{Staged, Tail};
 use crate::ticket::Answer;
 use crate::types::{DatasetId, Location, Timestamp, invalid};
 
@@ -92,8 +93,13 @@ impl Batch {
                     self.answers.push(Err(refusal.into()));
                 }
                 // Only the first commit of a batch begins a segment, so nothing is staged.
+                Ok(Staged::NoSegment(fault)) => {
+                    self.refuse_rest(fault, submissions.len());
+                    break;
+                }
                 Err(fault) => {
-                    self.no_segment(&fault, submissions.len());
+                    self.halt = Some(fault.text());
+                    self.refuse_rest(fault, submissions.len());
                     break;
                 }
             }
@@ -105,12 +111,8 @@ impl Batch {
     }
 
     /// There is no next segment: everything that is left is told so.
-    fn no_segment(&mut self, fault: &Fault, submissions: usize) {
-        self.answers
-            .resize(submissions, Err(Error::Fault(fault.clone())));
-        if !matches!(fault, Fault::StorageFull) {
-            self.halt = Some(fault.text());
-        }
+    fn refuse_rest(&mut self, fault: Fault, submissions: usize) {
+        self.answers.resize(submissions, Err(Error::Fault(fault)));
     }
 
     /// The write or the sync failed: nobody knows what lasts. Refusals were planned on commits

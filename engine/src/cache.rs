@@ -11,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::page::Page;
 use crate::types::{Location, MetadataValue};
 
-/// Parts of the cache that lock on their own.
-const SHARDS: usize = 16;
+/// Most parts of the cache that lock on their own.
+const SHARDS_MAX: usize = 16;
+/// Bytes of a part: several of the largest pages, since no page is larger than a part.
+const SHARD_BYTES: usize = 64 << 20;
 /// Memory of a place in the cache beside what it holds.
 const SLOT_BYTES: usize = 96;
 
@@ -56,9 +58,10 @@ struct Slot {
 
 impl Cache {
     pub(crate) fn new(bytes: usize) -> Self {
+        let shards = (bytes / SHARD_BYTES).clamp(1, SHARDS_MAX);
         Self {
-            shards: (0..SHARDS).map(|_| Mutex::default()).collect(),
-            shard_bytes: bytes / SHARDS,
+            shards: (0..shards).map(|_| Mutex::default()).collect(),
+            shard_bytes: bytes / shards,
             hash: RandomState::new(),
         }
     }
@@ -85,7 +88,7 @@ impl Cache {
         Some(slot.cached.clone())
     }
 
-    /// Keeps something that is not larger than the cache, in place of what has to go for it.
+    /// Keeps something, in place of what has to go for it, unless it is larger than a part.
     pub(crate) fn insert(&self, location: Location, cached: Cached) {
         let bytes = cached.memory();
         if bytes > self.shard_bytes {
@@ -117,7 +120,7 @@ impl Cache {
     fn shard(&self, location: Location) -> MutexGuard<'_, Shard> {
         #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
         let hash = self.hash.hash_one(location) as usize;
-        lock(&self.shards[hash % SHARDS])
+        lock(&self.shards[hash % self.shards.len()])
     }
 }
 

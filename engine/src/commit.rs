@@ -346,7 +346,8 @@ impl DatasetChange {
         let in_range = records
             .iter()
             .all(|record| record.sync_count > covers_from && record.sync_count <= sync_count);
-        if sync_count == SyncCount::ZERO || covers_from >= sync_count || !in_range {
+        let below_floor = covers_from != SyncCount::ZERO && covers_from < floor;
+        if sync_count == SyncCount::ZERO || covers_from >= sync_count || !in_range || below_floor {
             return Err(Malformed("a dataset's counts contradict each other"));
         }
         let facts = Facts {

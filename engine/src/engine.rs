@@ -194,13 +194,15 @@ impl Engine {
     /// Before the oldest commit that the feed reaches.
     #[must_use]
     pub fn tail(&self) -> Cursor {
-        self.cursor(self.inner.store.log.place_after(Sequence::ZERO).1.before)
+        let found = self.inner.store.log.place_after(Sequence::ZERO);
+        found.map_or_else(|| self.head(), |(_, point)| self.cursor(point.before))
     }
 
     /// Before every commit that was made at a time or later, and not far before.
     #[must_use]
     pub fn cursor_before(&self, time: Timestamp) -> Cursor {
-        self.cursor(self.inner.store.log.place_before(time).1.before)
+        let found = self.inner.store.log.place_before(time);
+        found.map_or_else(|| self.head(), |(_, point)| self.cursor(point.before))
     }
 
     fn cursor(&self, sequence: Sequence) -> Cursor {

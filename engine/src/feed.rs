@@ -118,7 +118,9 @@ impl Feed {
         let durable = self.store.watermark.get();
         let mut commits = Vec::new();
         let mut bytes = 0;
-        while self.sequence < durable.sequence && bytes < FEED_READ_BYTES as u64 {
+        while self.sequence < durable.sequence
+            && (commits.is_empty() || bytes < FEED_READ_BYTES as u64)
+        {
             let mut place = match self.place.take() {
                 Some(place) => place,
                 None => self.find()?,
@@ -168,22 +170,24 @@ impl Feed {
         Changed {
             store: Arc::clone(&self.store),
             after: self.sequence,
+            place: None,
         }
     }
 
     fn find(&self) -> Result<Place, Error> {
-        let (segment, point) = self.store.log.place_after(self.sequence);
+        let found = self.store.log.place_after(self.sequence);
+        let (segment, point) = found.expect("what is durable is in a segment");
         if point.before > self.sequence {
             return Err(Refusal::CursorTooOld {
                 floor: point.before,
             }
             .into());
         }
-        Ok(Place::new(&segment, point.offset))
+        Ok(Place::new(&segment, point.offset)?)
     }
 
     fn start(&self, number: u32) -> Result<Place, Error> {
-        Ok(Place::new(&*self.segment(number)?, segment::FRAMES_OFFSET))
+        Ok(Place::new(&*self.segment(number)?, segment::FRAMES_OFFSET)?)
     }
 
     fn segment(&self, number: u32) -> Result<Arc<Indexed>, Error> {
@@ -212,15 +216,15 @@ impl Feed {
 }
 
 impl Place {
-    fn new(indexed: &Indexed, offset: u32) -> Self {
-        let number = indexed.segment.header.number;
+    fn new(indexed: &Indexed, offset: u32) -> Result<Self, Fault> {
+        let number = indexed.header.number;
         // The feed says how far it may read before each frame.
-        let scan = Scan::new(indexed.segment.clone(), offset, offset);
-        Self {
+        let scan = Scan::new(indexed.open()?, offset, offset);
+        Ok(Self {
             number,
             scan,
             assembly: Assembly::default(),
-        }
+        })
     }
 
     fn next(&mut self) -> Result<Option<Commit>, Fault> {
@@ -285,16 +289,28 @@ fn told(change: &Change) -> Option<FeedChange> {
 struct Changed {
     store: Arc<Store>,
     after: Sequence,
+    /// Its place among those who wait.
+    place: Option<u64>,
 }
 
 impl Future for Changed {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        if self.store.watermark.poll(self.after, cx.waker()) {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let watermark = &this.store.watermark;
+        if watermark.poll(this.after, &mut this.place, cx.waker()) {
             Poll::Ready(())
         } else {
             Poll::Pending
+        }
+    }
+}
+
+impl Drop for Changed {
+    fn drop(&mut self) {
+        if let Some(place) = self.place {
+            self.store.watermark.leave(place);
         }
     }
 }

@@ -17,6 +17,7 @@ mod draft;
 mod engine;
 mod error;
 mod feed;
+mod files;
 mod frame;
 #[cfg(test)]
 mod golden;
@@ -35,6 +36,7 @@ mod segment;
 mod spare;
 mod state;
 mod store;
+mod tail;
 mod ticket;
 mod types;
 mod watermark;

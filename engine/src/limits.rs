@@ -40,9 +40,6 @@ pub const TOMBSTONES_PER_DATASET_MAX: usize = 4096;
 pub const TOMBSTONE_BYTES_MAX: usize = 1 << 20;
 /// How long a tombstone is kept unless the two bounds above are passed: 30 days.
 pub const TOMBSTONE_AGE_MS: u64 = 30 * 24 * 3600 * 1000;
-/// How much older a tombstone may grow before the dataset is written whole without it: a day, so
-/// that purging rewrites a dataset once a day at most.
-pub const TOMBSTONE_PATIENCE_MS: u64 = 24 * 3600 * 1000;
 /// How many deleted datasets an identity remembers by name (decision 1).
 pub const DELETED_NAMES_MAX: usize = 64;
 
@@ -68,6 +65,9 @@ pub const SEGMENT_BYTES_MAX: u64 = 1 << 30;
 /// A segment that had to be made while a batch waits has at most this size, so that the wait is
 /// short.
 pub const SEGMENT_BYTES_URGENT: u64 = 4 << 20;
+
+/// Segment files that are kept open for reading.
+pub const OPEN_SEGMENTS_MAX: usize = 64;
 
 /// Submissions that may wait for the log role.
 pub const QUEUE_SUBMISSIONS_MAX: usize = 65_536;

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use crate::codec::Decoder;
 use crate::commit::Facts;
 use crate::limits::{CHAIN_LINKS_MAX, WHOLE_BYTES};
-use crate::record::{RecordRef, Records};
+use crate::record::{self, RecordRef, Records};
 use crate::types::{IdentityId, Location, ModifiedBy, SyncCount, Timestamp};
 
 /// A frame that a cold read of the dataset visits.
@@ -39,10 +39,8 @@ pub(crate) struct Update<'a> {
     pub(crate) written: &'a [RecordRef<'a>],
     pub(crate) sync_count: SyncCount,
     pub(crate) now: Timestamp,
-    /// Tombstones that were made before this may be purged.
+    /// Tombstones that were made before this are purged.
     pub(crate) purge_before: Timestamp,
-    /// Tombstones that were made before this must be purged.
-    pub(crate) purge_due: Timestamp,
     /// Most tombstones that stay, and most bytes of their keys.
     pub(crate) tombstones_max: (usize, usize),
     pub(crate) modified_by: &'a ModifiedBy,
@@ -140,7 +138,12 @@ impl Page {
 
     fn find(&self, key: &str) -> Result<usize, usize> {
         self.by_key
-            .binary_search_by(|&position| self.at(position as usize).key.cmp(key))
+            .binary_search_by(|&position| self.key_at(position).cmp(key.as_bytes()))
+    }
+
+    /// The bytes of a key, which are ordered like its text.
+    fn key_at(&self, position: u32) -> &[u8] {
+        record::key_bytes(&self.bytes[self.offset(position as usize)..])
     }
 
     /// The first position after every record for which `before` holds.
@@ -159,7 +162,9 @@ impl Page {
 
     /// The first position with a count above this one.
     pub(crate) fn after(&self, sync_count: SyncCount) -> usize {
-        self.partition(|record| record.sync_count <= sync_count)
+        self.offsets.partition_point(|&offset| {
+            record::sync_count(&self.bytes[offset as usize..]) <= sync_count
+        })
     }
 
     /// The records from one position up to another, in place.
@@ -179,33 +184,33 @@ impl Page {
         self.bytes.len() - self.offset(self.after(sync_count))
     }
 
-    /// How far back the frame of this page's newest count should reach, given the page before, and
-    /// the frames that are then left of that page's.
+    /// How far back the frame of this page's newest count should reach, given the frames of the
+    /// page before, and which of these are then left.
     ///
     /// A run of older records is carried while it is no larger than what is carried already, so
     /// every byte is written again about once per doubling and a chain has about as many links as
     /// there are doublings; an image is a run like any other.
-    pub(crate) fn reach(&self, before: &Self) -> (SyncCount, Box<[Link]>) {
+    ///
+    /// A frame either reaches back to the floor at most, or is whole: purged tombstones are missing
+    /// in it, and where a reader does not meet them it must not meet what they removed either.
+    pub(crate) fn reach(&self, links: &[Link]) -> (SyncCount, Box<[Link]>) {
         let whole = (SyncCount::ZERO, Box::default());
-        let links = &before.links;
-        let purged = self.facts.floor > before.facts.floor;
-        if self.bytes.len() <= WHOLE_BYTES || links.is_empty() || purged {
+        if self.bytes.len() <= WHOLE_BYTES || links.is_empty() {
             return whole;
         }
-        let floor_of = |at: usize| {
+        let count_of = |at: usize| {
             links
                 .get(at)
                 .map_or(SyncCount::ZERO, |link| link.sync_count)
         };
-        let mut first = 0;
-        while first < links.len() {
-            let carried = self.bytes_after(floor_of(first));
-            let with_next = self.bytes_after(floor_of(first + 1));
+        for first in 0..links.len() {
+            let carried = self.bytes_after(count_of(first));
+            let with_next = self.bytes_after(count_of(first + 1));
             let too_long = links.len() - first >= CHAIN_LINKS_MAX;
-            if with_next - carried > carried && !too_long {
-                return (floor_of(first), links[first..].into());
+            let carries_on = with_next - carried <= carried || too_long;
+            if !carries_on && count_of(first) >= self.facts.floor {
+                return (count_of(first), links[first..].into());
             }
-            first += 1;
         }
         whole
     }
@@ -244,10 +249,14 @@ impl Page {
         self.rebuilt(facts, &gone, update.written)
     }
 
-    /// The live records as a new dataset of another identity: every count is 1, and what the owner
-    /// changed bears the owner's name from now on.
-    pub(crate) fn copied(&self, owner: &IdentityId) -> Self {
-        let sync_count = SyncCount::believed(1);
+    /// The live records as a new dataset of another identity: all have its first count, and what
+    /// the owner changed bears the owner's name from now on.
+    pub(crate) fn copied(
+        &self,
+        owner: &IdentityId,
+        sync_count: SyncCount,
+        floor: SyncCount,
+    ) -> Self {
         let mut live: Vec<_> = (0..self.len())
             .map(|position| self.at(position))
             .filter(|record| record.value.is_some())
@@ -257,7 +266,7 @@ impl Page {
             sync_count,
             ..self.facts.clone()
         };
-        (facts.floor, facts.tombstones, facts.tombstone_bytes) = (SyncCount::ZERO, 0, 0);
+        (facts.floor, facts.tombstones, facts.tombstone_bytes) = (floor, 0, 0);
         facts.modified_by = ModifiedBy::Other(facts.modified_by.name(owner).into());
         let mut bytes = Vec::new();
         for record in &live {
@@ -284,20 +293,12 @@ impl Page {
         facts
     }
 
-    /// Adds the oldest tombstones to `gone` if they are too many, too large or too old.
-    ///
-    /// A page without a tombstone that it had must be written whole, since an older frame may hold
-    /// a version from before the removal. So when something is purged, more is than has to be: an
-    /// eighth of what is allowed, or what comes of age within a day.
+    /// Adds the oldest tombstones to `gone` while they are too many, too large or too old.
     fn purge(&self, facts: &mut Facts, gone: &mut Vec<u32>, update: &Update<'_>) {
+        if facts.tombstones == 0 {
+            return;
+        }
         let (count_max, bytes_max) = update.tombstones_max;
-        let too_many =
-            facts.tombstones as usize > count_max || facts.tombstone_bytes as usize > bytes_max;
-        let (count_max, bytes_max) = if too_many {
-            (count_max / 8 * 7, bytes_max / 8 * 7)
-        } else {
-            (count_max, bytes_max)
-        };
         let overwritten = gone.clone();
         for position in 0..narrow(self.len()) {
             let record = self.at(position as usize);
@@ -306,14 +307,8 @@ impl Page {
             }
             let fits = facts.tombstones as usize <= count_max
                 && facts.tombstone_bytes as usize <= bytes_max;
-            let begun = facts.floor > self.facts.floor;
-            let limit = if begun {
-                update.purge_before
-            } else {
-                update.purge_due
-            };
             // All tombstones of one commit go together: the floor cannot tell them apart.
-            if fits && record.modified >= limit && record.sync_count > facts.floor {
+            if fits && record.modified >= update.purge_before && record.sync_count > facts.floor {
                 break;
             }
             facts.subtract(&record);
@@ -368,8 +363,9 @@ impl Page {
                 Err(shift) => narrow(shift),
             };
             if fresh.peek().is_some() {
-                let key = self.at(position as usize).key;
-                while let Some((new, _)) = fresh.next_if(|(_, record)| record.key < key) {
+                let key = self.key_at(position);
+                while let Some((new, _)) = fresh.next_if(|(_, record)| record.key.as_bytes() < key)
+                {
                     by_key.push(new);
                 }
             }

@@ -13,7 +13,7 @@ use crate::commit::{Cause, Change, Commit, DatasetChange, Facts};
 use crate::error::{Found, Limit, Refusal, Subject};
 use crate::limits::{
     DATASETS_PER_IDENTITY_MAX, Limits, TOMBSTONE_AGE_MS, TOMBSTONE_BYTES_MAX,
-    TOMBSTONE_PATIENCE_MS, TOMBSTONES_PER_DATASET_MAX,
+    TOMBSTONES_PER_DATASET_MAX,
 };
 use crate::page::{self, Link, Page};
 use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
@@ -142,7 +142,7 @@ impl Plan {
         modified_by: &ModifiedBy,
     ) -> Result<(Change, Outcome), Refusal> {
         let before = page_of(ground, dataset);
-        let sync_count = next_count(&before)?;
+        let sync_count = next_of(before.facts().sync_count)?;
         let by_key = sorted_by_key(patches)?;
         for patch in patches {
             check_count(&before, patch)?;
@@ -156,8 +156,7 @@ impl Plan {
             written: &written,
             sync_count,
             now,
-            purge_before: ago(now, TOMBSTONE_AGE_MS),
-            purge_due: ago(now, TOMBSTONE_AGE_MS + TOMBSTONE_PATIENCE_MS),
+            purge_before: Timestamp::believed(now.get().saturating_sub(TOMBSTONE_AGE_MS)),
             tombstones_max: (TOMBSTONES_PER_DATASET_MAX, TOMBSTONE_BYTES_MAX),
             modified_by,
         });
@@ -165,7 +164,7 @@ impl Plan {
         if !before.exists() {
             self.created.push((dataset.pool, dataset.identity));
         }
-        let (covers_from, older) = page.reach(&before);
+        let (covers_from, older) = page.reach(before.links());
         let change = Change::Dataset(DatasetChange {
             cause: Cause::Update,
             dataset: dataset.clone(),
@@ -202,10 +201,20 @@ impl Plan {
         if !source.exists() {
             return Err(no_such(from));
         }
-        if ground.state.head(to).sync_count != SyncCount::ZERO {
+        let owner = ground.state.identity(&to.pool, &to.identity);
+        if owner.is_some_and(|owner| owner.dataset(&to.name).is_some()) {
             return Err(invalid("to", format!("the dataset {to} has been used before")).into());
         }
-        let page = source.copied(&from.identity);
+        if owner.map_or(0, |owner| owner.datasets.len()) >= DATASETS_PER_IDENTITY_MAX {
+            return Err(exceeded(
+                Limit::DatasetsPerIdentity,
+                DATASETS_PER_IDENTITY_MAX,
+            ));
+        }
+        // A name that was forgotten may have reached the floor of its identity.
+        let head = ground.state.head(to);
+        let sync_count = next_of(head.sync_count)?;
+        let page = source.copied(&from.identity, sync_count, head.floor);
         let outcome = Outcome::CopiedDataset(info(&to.name, page.facts()));
         let change = Change::Dataset(DatasetChange {
             cause: Cause::Update,
@@ -233,10 +242,6 @@ impl Plan {
         before: &Page,
         after: &Facts,
     ) -> Result<(), Refusal> {
-        let exceeded = |limit, max: usize| Refusal::LimitExceeded {
-            limit,
-            max: max as u64,
-        };
         let limits = ground.limits;
         let (was, is) = (before.facts(), after);
         if is.live > was.live && is.live as usize > limits.records_per_dataset {
@@ -329,18 +334,18 @@ fn page_of(ground: &Ground<'_>, dataset: &DatasetId) -> Arc<Page> {
     page
 }
 
-fn ago(now: Timestamp, ms: u64) -> Timestamp {
-    Timestamp::believed(now.get().saturating_sub(ms))
+fn next_of(sync_count: SyncCount) -> Result<SyncCount, Refusal> {
+    sync_count.next().ok_or(Refusal::LimitExceeded {
+        limit: Limit::SyncCount,
+        max: SyncCount::MAX.get(),
+    })
 }
 
-fn next_count(page: &Page) -> Result<SyncCount, Refusal> {
-    page.facts()
-        .sync_count
-        .next()
-        .ok_or(Refusal::LimitExceeded {
-            limit: Limit::SyncCount,
-            max: SyncCount::MAX.get(),
-        })
+fn exceeded(limit: Limit, max: usize) -> Refusal {
+    Refusal::LimitExceeded {
+        limit,
+        max: max as u64,
+    }
 }
 
 fn sorted_by_key(patches: &[Patch]) -> Result<Vec<&Patch>, Refusal> {
@@ -410,7 +415,7 @@ fn delete_dataset(
     }
     let change = Change::DatasetDeleted {
         dataset: dataset.clone(),
-        sync_count: next_count(&before)?,
+        sync_count: next_of(before.facts().sync_count)?,
         modified_by: modified_by.clone(),
     };
     Ok((

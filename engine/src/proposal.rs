@@ -40,13 +40,14 @@ pub enum Wish {
         modified_by: ModifiedBy,
     },
     /// Give the records of one dataset to a new one, for instance of another identity. All counts
-    /// of the new dataset are 1, its tombstones are left behind, and who changed what and when
-    /// stays. The limits on datasets and sizes do not apply, so that merging two identities
-    /// cannot fail for them.
+    /// of the new dataset are 1 (or one more than the highest that the identity has forgotten with
+    /// the names of deleted datasets), tombstones are left behind, and who changed what and when
+    /// stays. The configured limits on datasets and sizes do not apply, so that merging two
+    /// identities cannot fail for them.
     CopyDataset {
         /// The dataset to copy, which must exist.
         from: DatasetId,
-        /// The new dataset, whose name must never have been used under its identity.
+        /// The new dataset, whose name must not be in use or remembered as deleted.
         to: DatasetId,
     },
     /// Delete a dataset, its records and its tombstones; its count is remembered.

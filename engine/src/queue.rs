@@ -16,7 +16,7 @@ use crate::page::Page;
 use crate::proposal::{Proposal, Wish};
 use crate::store::{Disk, Store};
 use crate::ticket::Ticket;
-use crate::types::{DatasetId, Location, PatchOp};
+use crate::types::{DatasetId, Location, PatchOp, invalid};
 
 /// A proposal on its way.
 pub(crate) struct Submission {
@@ -78,7 +78,9 @@ fn memory(proposal: &Proposal) -> usize {
         Wish::PutMetadata { key, value, .. } => key.as_bytes().len() + value.as_bytes().len(),
         _ => 0,
     });
-    512 + wishes.map(|bytes: usize| bytes + 256).sum::<usize>()
+    let expect = proposal.expect.iter();
+    let expect: usize = expect.map(|(key, _)| key.as_bytes().len() + 64).sum();
+    512 + expect + wishes.map(|bytes: usize| bytes + 256).sum::<usize>()
 }
 
 impl Queue {
@@ -101,18 +103,23 @@ impl Queue {
         loaded: &HashMap<Location, Arc<Page>>,
     ) -> Result<(), (Proposal, NotTaken)> {
         let bytes = memory(&proposal);
-        let full = self.submissions >= QUEUE_SUBMISSIONS_MAX
-            || self.bytes + bytes > QUEUE_BYTES_MAX
-            || self.pinned_bytes > PINNED_BYTES_MAX;
-        if full {
+        if bytes > QUEUE_BYTES_MAX {
+            let why = invalid("proposal", "must take less than 256 MiB");
+            return Err((proposal, NotTaken::Error(why.into())));
+        }
+        if self.submissions >= QUEUE_SUBMISSIONS_MAX || self.bytes + bytes > QUEUE_BYTES_MAX {
             return Err((proposal, NotTaken::Error(Refusal::Busy.into())));
         }
         let mut pinned = 0;
-        let refused = datasets(&proposal).find_map(|dataset| {
+        let mut refused = datasets(&proposal).find_map(|dataset| {
             let refused = self.pin(dataset, store, loaded).err();
             pinned += usize::from(refused.is_none());
             refused
         });
+        // Alone, a proposal may pin whatever its datasets take.
+        if refused.is_none() && self.pinned_bytes > PINNED_BYTES_MAX && self.submissions > 0 {
+            refused = Some(NotTaken::Error(Refusal::Busy.into()));
+        }
         if let Some(why) = refused {
             for dataset in datasets(&proposal).take(pinned) {
                 self.unpin(dataset);

@@ -136,7 +136,7 @@ impl Reader<'_> {
         let stop = if listing.limit == 0 {
             end
         } else {
-            end.min(start + listing.limit)
+            end.min(start.saturating_add(listing.limit))
         };
         let next = (stop < end).then(|| {
             let last = page.at(stop - 1);
@@ -160,8 +160,8 @@ impl Reader<'_> {
         let Some(location) = self.store.state().head(dataset).location else {
             return Ok(None);
         };
-        let facts = self.store.facts(dataset, location, self.disk)?;
-        Ok(Some(info(&dataset.name, &facts)))
+        let page = self.store.page_at(dataset, location, self.disk)?;
+        Ok(exists(&dataset.name, &page))
     }
 
     /// Datasets of an identity that exist, ordered by name, behind `after`, at most `limit` (at
@@ -193,8 +193,8 @@ impl Reader<'_> {
                     identity: *identity,
                     name,
                 };
-                let facts = self.store.facts(&dataset, location, self.disk)?;
-                Ok(info(&dataset.name, &facts))
+                let page = self.store.page_at(&dataset, location, self.disk)?;
+                Ok(info(&dataset.name, page.facts()))
             })
             .collect()
     }

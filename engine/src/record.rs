@@ -124,6 +124,19 @@ impl<'a> RecordRef<'a> {
     }
 }
 
+/// The bytes of the key of the record at the front of checked bytes.
+pub(crate) fn key_bytes(record: &[u8]) -> &[u8] {
+    let length = usize::from(u16::from_le_bytes([record[0], record[1]]) & !TOMBSTONE);
+    &record[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + length]
+}
+
+/// The count of the record at the front of checked bytes.
+pub(crate) fn sync_count(record: &[u8]) -> SyncCount {
+    let mut bytes = [0; 8];
+    bytes[..6].copy_from_slice(&record[5..11]);
+    SyncCount::believed(u64::from_le_bytes(bytes))
+}
+
 /// Records and tombstones in listing order.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(crate) struct Records {

@@ -15,12 +15,14 @@ use uuid::Uuid;
 
 use crate::disk::Disk;
 use crate::error::Fault;
+use crate::files::Files;
 use crate::frame::{ALIGNMENT, Kind};
-use crate::log::{IndexPoint, Indexed, Log, Tail, seal};
+use crate::log::{IndexPoint, Indexed, Log, Position};
 use crate::scan::{Assembly, Scan};
 use crate::segment::{self, FRAMES_OFFSET, Frame, NoFrame, Segment, io};
-use crate::spare::Spares;
+use crate::spare::{SPARE, Spares};
 use crate::state::State;
+use crate::tail::{Ended, Tail, seal};
 use crate::types::Sequence;
 
 /// Where torn ends are kept.
@@ -33,7 +35,7 @@ pub struct Recovery {
     pub store: Uuid,
     /// The store did not exist and was made.
     pub created: bool,
-    /// The store had been closed cleanly.
+    /// Everything that was found is known to have been durable, as after a clean close.
     pub clean: bool,
     /// Commits replayed.
     pub commits: u64,
@@ -87,28 +89,37 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Opened, F
     for (at, &number) in numbers.iter().enumerate() {
         replay.segment(number, at + 1 == numbers.len())?;
     }
+    for name in names.iter().filter(|name| name.starts_with(SPARE)) {
+        disk.remove(&directory.join(name))
+            .map_err(fault("tidy up"))?;
+    }
     let spares = Spares::new(Arc::clone(disk), segment_bytes);
     let created = numbers.is_empty();
     let store = if created { uuid(disk) } else { replay.store };
     let Replay {
         state,
         mut segments,
+        files,
         chain,
         mut recovery,
         ..
     } = replay;
     // A segment without a commit is begun anew under the same number.
-    let empty = segments.pop_if(|last| last.segment.header.base == state.sequence);
-    let (number, chain) = match (&empty, segments.last()) {
-        (Some(empty), _) => (empty.segment.header.number, empty.segment.header.chain),
-        (None, Some(last)) => (last.segment.header.number + 1, chain),
-        (None, None) => (1, 0),
+    let empty = segments.pop_if(|last| last.header.base == state.sequence);
+    let end = |last: &Arc<Indexed>| Position {
+        segment: last.header.number,
+        offset: last.end(),
     };
-    let log = Arc::new(Log::new(Arc::clone(disk), store, spares));
-    for segment in segments {
-        log.push(segment);
-    }
-    let tail = Tail::begin(Arc::clone(&log), number, state.sequence, chain, state.time)?;
+    let position = segments.last().map_or_else(Position::default, end);
+    let ended = Ended {
+        position,
+        next: position.segment + 1,
+        chain: empty.map_or(chain, |empty| empty.header.chain),
+        sequence: state.sequence,
+        time: state.time,
+    };
+    let log = Arc::new(Log::new(Arc::clone(disk), store, spares, files, segments));
+    let tail = Tail::new(Arc::clone(&log), &ended);
     recovery.store = store;
     recovery.created = created;
     recovery.commits = state.sequence.get();
@@ -139,6 +150,7 @@ struct Replay<'a> {
     store: Uuid,
     state: State,
     segments: Vec<Arc<Indexed>>,
+    files: Arc<Files>,
     chain: u32,
     /// Where the frames of the last segment stopped, and why.
     stopped: (u32, NoFrame),
@@ -165,9 +177,13 @@ impl<'a> Replay<'a> {
             store: Uuid::nil(),
             state: State::default(),
             segments: Vec::new(),
+            files: Arc::new(Files::new(Arc::clone(disk))),
             chain: 0,
             stopped: (FRAMES_OFFSET, NoFrame::Blank),
-            recovery: Recovery::default(),
+            recovery: Recovery {
+                clean: true,
+                ..Recovery::default()
+            },
         }
     }
 
@@ -182,11 +198,7 @@ impl<'a> Replay<'a> {
 
     /// Reads one segment and applies its commits.
     fn segment(&mut self, number: u32, last: bool) -> Result<(), Fault> {
-        let path = segment::path(number);
-        let file = self
-            .disk
-            .open(&path)
-            .map_err(|source| io("open", number, source))?;
+        let file = self.files.get(number)?;
         let length = file
             .length()
             .map_err(|source| io("measure", number, source))?;
@@ -198,10 +210,12 @@ impl<'a> Replay<'a> {
         if length < FRAMES_OFFSET {
             return Err(self.corrupt(number, length, "the file ends within the segment header"));
         }
-        let indexed = Arc::new(Indexed::new(segment.clone(), self.state.time));
+        let files = Arc::clone(&self.files);
+        let indexed = Arc::new(Indexed::new(segment.header, files, self.state.time));
         let end = self.frames(Scan::new(segment, FRAMES_OFFSET, length), &indexed)?;
         indexed.set_end(end.good);
         self.segments.push(indexed);
+        self.chain = end.chain;
         self.stopped = (end.scan.offset(), end.why);
         self.recovery.segments += 1;
         self.recovery.bytes += u64::from(end.good - FRAMES_OFFSET);
@@ -209,9 +223,15 @@ impl<'a> Replay<'a> {
         if sealed && !intact {
             return Err(self.corrupt(number, end.scan.offset(), end.why.why()));
         }
-        if last && !sealed {
-            self.recovery.clean = false;
-            self.unclean(&end, length)?;
+        if last {
+            self.recovery.clean = sealed;
+            if sealed {
+                // Whoever cut it may have been killed before the cut was synced.
+                let file = &end.scan.segment().file;
+                file.sync().map_err(|source| io("sync", number, source))?;
+            } else {
+                self.unclean(&end, length)?;
+            }
         }
         Ok(())
     }
@@ -220,7 +240,7 @@ impl<'a> Replay<'a> {
     fn check_order(&mut self, segment: &Segment) -> Result<(), Fault> {
         let header = &segment.header;
         if let Some(before) = self.segments.last() {
-            let before = before.segment.header;
+            let before = before.header;
             let why = if header.store != self.store {
                 "the segment belongs to another store"
             } else if header.number != before.number + 1 {
@@ -279,7 +299,6 @@ impl<'a> Replay<'a> {
                     group
                 };
             }
-            self.recovery.clean = frame.header.kind == Kind::CleanMark;
             if let Some((commit, locations)) = assembly.add(number, offset, &frame)? {
                 let (before, time) = (self.state.sequence, self.state.time);
                 indexed.note(IndexPoint {
@@ -316,7 +335,7 @@ impl<'a> Replay<'a> {
     fn unclean(&mut self, end: &End, length: u32) -> Result<(), Fault> {
         let number = end.scan.segment().header.number;
         let bad = end.scan.offset();
-        if self.was_durable(end, length)? {
+        if end.why == NoFrame::Later || self.was_durable(end, length)? {
             return Err(self.corrupt(number, bad, end.why.why()));
         }
         let torn = last_written(end.scan.segment(), end.good, length)?;
@@ -338,7 +357,6 @@ impl<'a> Replay<'a> {
             .file
             .sync()
             .map_err(|source| io("sync", number, source))?;
-        self.chain = end.chain;
         if end.good < length {
             seal(segment.file.as_ref(), number, end.good)?;
         }
@@ -352,14 +370,18 @@ impl<'a> Replay<'a> {
         let segment = end.scan.segment();
         let mut offset = end.scan.offset() + ALIGNMENT;
         while let Some(found) = find_frame(segment, offset, length)? {
-            let header = Scan::new(segment.clone(), found, length).next()?;
-            if let Ok(Frame { header, .. }) = header {
-                let next = header.kind == Kind::Commit
-                    && header.sequence == missing
-                    && header.part == end.expected_part;
-                if header.proves() >= missing || next {
-                    return Ok(true);
+            match Scan::new(segment.clone(), found, length).next()? {
+                Ok(Frame { header, .. }) => {
+                    let next = header.kind == Kind::Commit
+                        && header.sequence == missing
+                        && header.part == end.expected_part;
+                    if header.proves() >= missing || next {
+                        return Ok(true);
+                    }
                 }
+                // A later version wrote it; what it proves is not known here.
+                Err(NoFrame::Later) => return Ok(true),
+                Err(_) => {}
             }
             offset = found + ALIGNMENT;
         }

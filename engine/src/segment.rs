@@ -141,6 +141,8 @@ pub(crate) enum NoFrame {
     Blank,
     /// The bytes end within a frame that needs so many.
     Incomplete(usize),
+    /// A header that holds, of a kind or version that this build does not know.
+    Later,
     /// What is here does not hold, for this reason.
     Damaged(&'static str),
 }
@@ -151,6 +153,7 @@ impl NoFrame {
         match self {
             Self::Blank => "a frame that was written is not there",
             Self::Incomplete(_) => "the file ends within a frame",
+            Self::Later => "the frame is of a kind or version that this build does not know",
             Self::Damaged(why) => why,
         }
     }
@@ -213,7 +216,7 @@ impl Segment {
 
     /// Whether the bytes begin with a frame header that holds.
     pub(crate) fn holds_header(&self, bytes: &[u8]) -> bool {
-        matches!(self.header_at(bytes), Some(Ok(_)))
+        matches!(self.header_at(bytes), Some(Ok(_) | Err(Bad::Unknown)))
     }
 
     fn header_at(&self, bytes: &[u8]) -> Option<Result<(Header, u32), Bad>> {
@@ -232,11 +235,7 @@ impl Segment {
                     "the frame header's checksum does not hold",
                 ));
             }
-            Some(Err(Bad::Unknown)) => {
-                return Err(NoFrame::Damaged(
-                    "the frame is of a kind or version not known here",
-                ));
-            }
+            Some(Err(Bad::Unknown)) => return Err(NoFrame::Later),
             None if bytes.iter().all(|&b| b == 0) => return Err(NoFrame::Blank),
             None => return Err(NoFrame::Incomplete(HEADER_BYTES)),
         };

@@ -4,9 +4,10 @@
 //! blocks are. So a thread writes the next segment full of zeros while the log fills the present
 //! one. Where none is ready a short one is made on the spot.
 
-use std::io::IoSlice;
-use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
@@ -15,6 +16,10 @@ use crate::segment::{self, FRAMES_OFFSET};
 
 /// Bytes of zeros that are written at a time.
 const STEP_BYTES: usize = 256 << 10;
+
+/// What the names of spare files begin with. No two of a process have the same name: one that was
+/// taken must not be touched any more.
+pub(crate) const SPARE: &str = "spare-";
 
 /// A file of zeros that may become a segment.
 pub(crate) struct Spare {
@@ -27,6 +32,7 @@ pub(crate) struct Spare {
 pub(crate) struct Spares {
     disk: Arc<dyn Disk>,
     segment_bytes: u64,
+    made: AtomicU64,
     slot: Mutex<Slot>,
     changed: Condvar,
 }
@@ -44,12 +50,14 @@ impl Spares {
         Self {
             disk,
             segment_bytes,
+            made: AtomicU64::new(1),
             slot: Mutex::default(),
             changed: Condvar::new(),
         }
     }
 
-    /// A file for at least `bytes` of frames.
+    /// A file for at least `bytes` of frames. A fault means that nothing was written but files that
+    /// are none of the log's.
     pub(crate) fn take(&self, bytes: u64) -> Result<Spare, Fault> {
         let needed = bytes + u64::from(FRAMES_OFFSET);
         let ready = {
@@ -60,10 +68,10 @@ impl Spares {
         };
         match ready {
             Some(spare) => Ok(spare),
-            None => self.make(
-                "urgent",
-                self.segment_bytes.min(SEGMENT_BYTES_URGENT).max(needed),
-            ),
+            None => {
+                let capacity = self.segment_bytes.min(SEGMENT_BYTES_URGENT).max(needed);
+                self.make(capacity, || false)
+            }
         }
     }
 
@@ -81,7 +89,7 @@ impl Spares {
                 return;
             }
             drop(slot);
-            let made = self.make("next", self.segment_bytes);
+            let made = self.make(self.segment_bytes, || self.lock().closed);
             let mut slot = self.lock();
             // A failure is told to whoever then has to make a segment on the spot.
             slot.failed = made.is_err();
@@ -89,36 +97,42 @@ impl Spares {
         }
     }
 
+    /// Ends the thread, and gives the space of a segment that was made in vain back.
     pub(crate) fn close(&self) {
-        self.lock().closed = true;
+        let mut slot = self.lock();
+        slot.closed = true;
+        if let Some(spare) = slot.ready.take() {
+            // Opening would remove it too.
+            let _ = self.disk.remove(&spare.path);
+        }
+        drop(slot);
         self.changed.notify_all();
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Slot> {
+    fn lock(&self) -> MutexGuard<'_, Slot> {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn make(&self, name: &str, capacity: u64) -> Result<Spare, Fault> {
-        let path = PathBuf::from(segment::DIRECTORY).join(name);
-        let fault = |doing| {
-            let path = path.clone();
-            move |source: std::io::Error| match source.kind() {
-                std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
-                    Fault::StorageFull
-                }
-                _ => Fault::Io {
-                    doing,
-                    path,
-                    source: Arc::new(source),
-                },
-            }
-        };
-        let file = self.disk.create(&path).map_err(fault("create"))?;
+    /// Writes a file of zeros, or leaves none.
+    fn make(&self, capacity: u64, stop: impl Fn() -> bool) -> Result<Spare, Fault> {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        let path = PathBuf::from(segment::DIRECTORY).join(format!("{SPARE}{number}"));
+        let made = self.write(&path, capacity, stop);
+        if made.is_err() {
+            // What cannot be removed is removed by the next opening.
+            let _ = self.disk.remove(&path);
+        }
+        made
+    }
+
+    fn write(&self, path: &Path, capacity: u64, stop: impl Fn() -> bool) -> Result<Spare, Fault> {
+        let fault = |doing| move |source: io::Error| fault(doing, path, source);
+        let file = self.disk.create(path).map_err(fault("create"))?;
         let zeros = vec![0; STEP_BYTES];
         let mut offset = 0;
         while offset < capacity {
-            if name == "next" && self.lock().closed {
-                break;
+            if stop() {
+                return Err(Fault::Closed);
             }
             let left = usize::try_from(capacity - offset).unwrap_or(STEP_BYTES);
             let step = &zeros[..left.min(STEP_BYTES)];
@@ -127,10 +141,22 @@ impl Spares {
             offset += step.len() as u64;
         }
         file.sync().map_err(fault("sync"))?;
+        let path = path.to_owned();
         Ok(Spare {
             path,
             file,
             capacity,
         })
+    }
+}
+
+fn fault(doing: &'static str, path: &Path, source: io::Error) -> Fault {
+    match source.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Fault::StorageFull,
+        _ => Fault::Io {
+            doing,
+            path: path.to_owned(),
+            source: Arc::new(source),
+        },
     }
 }

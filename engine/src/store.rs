@@ -81,22 +81,6 @@ impl Store {
         Ok(page)
     }
 
-    /// The facts of a dataset, from its newest frame alone.
-    pub(crate) fn facts(
-        &self,
-        dataset: &DatasetId,
-        location: Location,
-        disk: Disk,
-    ) -> Result<Facts, Error> {
-        if let Some(page) = self.cache.page(location) {
-            return Ok(page.facts().clone());
-        }
-        if disk == Disk::MustNotRead {
-            return Err(Error::NotResident);
-        }
-        Ok(self.dataset_change(dataset, location)?.facts)
-    }
-
     /// The value of a metadata key that was put at a location.
     pub(crate) fn value(
         &self,

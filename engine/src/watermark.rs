@@ -1,6 +1,7 @@
 //! The watermark: the last commit that is durable and applied, and where it ends. Whoever follows
 //! the feed waits here.
 
+use std::collections::HashMap;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
@@ -26,7 +27,9 @@ pub(crate) struct Watermark {
 
 struct Inner {
     durable: Durable,
-    wakers: Vec<Waker>,
+    /// By the number of who waits.
+    wakers: HashMap<u64, Waker>,
+    next: u64,
     closed: bool,
 }
 
@@ -34,7 +37,8 @@ impl Watermark {
     pub(crate) fn new(durable: Durable) -> Self {
         let inner = Inner {
             durable,
-            wakers: Vec::new(),
+            wakers: HashMap::new(),
+            next: 0,
             closed: false,
         };
         Self {
@@ -81,7 +85,7 @@ impl Watermark {
         let wakers = std::mem::take(&mut inner.wakers);
         drop(inner);
         self.moved.notify_all();
-        for waker in wakers {
+        for waker in wakers.into_values() {
             waker.wake();
         }
     }
@@ -98,14 +102,20 @@ impl Watermark {
     }
 
     /// True if there is news after a sequence or the store is closed; else wakes the task then.
-    pub(crate) fn poll(&self, after: Sequence, waker: &Waker) -> bool {
+    /// `place` is who waits, and is set by the first call.
+    pub(crate) fn poll(&self, after: Sequence, place: &mut Option<u64>, waker: &Waker) -> bool {
         let mut inner = self.lock();
         if inner.durable.news > after || inner.closed {
             return true;
         }
-        if !inner.wakers.iter().any(|known| known.will_wake(waker)) {
-            inner.wakers.push(waker.clone());
-        }
+        inner.next += 1;
+        let place = *place.get_or_insert(inner.next);
+        inner.wakers.insert(place, waker.clone());
         false
+    }
+
+    /// Forgets one who waits no longer.
+    pub(crate) fn leave(&self, place: u64) {
+        self.lock().wakers.remove(&place);
     }
 }

@@ -7,7 +7,7 @@
 //! written again.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -15,11 +15,11 @@ use crate::batch::{Batch, Grounds};
 use crate::error::{Error, Fault, Refusal};
 use crate::frame::Kind;
 use crate::limits::Limits;
-use crate::log::Tail;
 use crate::page::Page;
 use crate::proposal::Proposal;
 use crate::queue::{NotTaken, Queue, Submission};
 use crate::store::{Disk, Store};
+use crate::tail::Tail;
 use crate::ticket::{Answer, Ticket};
 use crate::types::{Location, Sequence, Timestamp};
 
@@ -50,6 +50,8 @@ struct Intake {
     /// There is a log thread.
     thread: bool,
     closed: bool,
+    /// The log is marked as closed, or cannot be.
+    finished: bool,
     batches: u64,
     /// The last commit that a mark proves durable.
     marked: Sequence,
@@ -70,6 +72,7 @@ impl Writer {
             turn: false,
             thread: false,
             closed: false,
+            finished: false,
             batches: 0,
             marked: store.watermark.get().sequence,
         };
@@ -250,17 +253,9 @@ impl Writer {
         if submissions.is_empty() {
             return;
         }
-        let grounds = Grounds {
-            store: &self.store,
-            limits: &self.limits,
-            now: (self.clock)(),
-        };
         let done = match self.halt.get() {
             Some(why) => refused(&submissions, &Error::halted(why)),
-            None => self.guarded(
-                |tail| Batch::run(&grounds, tail, &submissions),
-                &submissions,
-            ),
+            None => self.guarded(&submissions),
         };
         if let Some(why) = &done.halt {
             let _ = self.halt.set(Arc::clone(why));
@@ -277,14 +272,24 @@ impl Writer {
         intake.queue.put_back(rest);
         drop(intake);
         for (submission, answer) in submissions.iter().zip(done.answers) {
-            submission.ticket.answer(answer);
+            // A waker of the caller's may panic, which must not take the role along.
+            let _ = catch_unwind(AssertUnwindSafe(|| submission.ticket.answer(answer)));
         }
     }
 
-    /// A panic in the role is a bug: what it leaves behind is not to be built upon.
-    fn guarded(&self, run: impl FnOnce(&mut Tail) -> Batch, submissions: &[Submission]) -> Batch {
+    /// A panic in the role, or in the clock, is a bug: what it leaves behind is not to be built
+    /// upon.
+    fn guarded(&self, submissions: &[Submission]) -> Batch {
         let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
-        catch_unwind(AssertUnwindSafe(|| run(&mut tail))).unwrap_or_else(|_| {
+        let run = || {
+            let grounds = Grounds {
+                store: &self.store,
+                limits: &self.limits,
+                now: (self.clock)(),
+            };
+            Batch::run(&grounds, &mut tail, submissions)
+        };
+        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
             let why: Arc<str> = "a bug: the log role panicked".into();
             let mut batch = refused(submissions, &Error::halted(&why));
             batch.halt = Some(why);
@@ -338,16 +343,26 @@ impl Writer {
     /// Ends writing: what waits is still done, the log is marked as cleanly closed.
     pub(crate) fn close(&self) -> Result<(), Error> {
         let mut intake = self.intake();
-        if intake.closed {
-            return Ok(());
-        }
+        let first = !intake.closed;
         intake.closed = true;
         self.changed.notify_all();
         let intake = self
             .changed
-            .wait_while(intake, |intake| intake.taken)
+            .wait_while(intake, |intake| {
+                intake.taken || (!first && !intake.finished)
+            })
             .unwrap_or_else(PoisonError::into_inner);
         drop(intake);
+        if !first {
+            return Ok(());
+        }
+        let closed = catch_unwind(AssertUnwindSafe(|| self.finish()));
+        self.intake().finished = true;
+        self.changed.notify_all();
+        closed.unwrap_or_else(|panic| resume_unwind(panic))
+    }
+
+    fn finish(&self) -> Result<(), Error> {
         self.store.watermark.close();
         if let Some(why) = self.halt.get() {
             return Err(Error::halted(why));

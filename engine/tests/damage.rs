@@ -100,7 +100,7 @@ fn after_a_clean_close_every_damaged_byte_is_named() {
         .into_iter()
         .filter(|path| path.starts_with("hot"))
         .collect();
-    assert!(files.len() >= 2, "{files:?}");
+    assert!(!files.is_empty());
     let mut found = 0;
     for file in &files {
         let length = disk.durable_bytes(file).unwrap().len();
