@@ -5,8 +5,10 @@
 
 use std::sync::Arc;
 
+mod room;
 mod shape;
 
+use room::exceeded;
 use shape::check_shape;
 
 use crate::commit::{Cause, Change, Commit, DatasetChange, Facts};
@@ -233,91 +235,6 @@ impl Plan {
         self.pages.push(planned);
         Ok((change, outcome))
     }
-
-    /// Limits refuse growth only, so that lowering one locks nobody out of removing.
-    fn check_limits(
-        &self,
-        ground: &Ground<'_>,
-        dataset: &DatasetId,
-        before: &Page,
-        after: &Facts,
-    ) -> Result<(), Refusal> {
-        let limits = ground.limits;
-        let (was, is) = (before.facts(), after);
-        if is.live > was.live && is.live as usize > limits.records_per_dataset {
-            return Err(exceeded(
-                Limit::RecordsPerDataset,
-                limits.records_per_dataset,
-            ));
-        }
-        if is.bytes > was.bytes && is.bytes as usize > limits.dataset_bytes {
-            return Err(exceeded(Limit::DatasetBytes, limits.dataset_bytes));
-        }
-        if is.tombstones as usize > TOMBSTONES_PER_DATASET_MAX
-            || is.tombstone_bytes as usize > TOMBSTONE_BYTES_MAX
-        {
-            return Err(invalid(
-                "patches",
-                "remove at most 4096 records and 1 MiB of keys at once",
-            )
-            .into());
-        }
-        if !before.exists() {
-            let owner = (dataset.pool, dataset.identity);
-            let identity = ground.state.identity(&owner.0, &owner.1);
-            let stored = identity.map_or(0, |identity| identity.live().count());
-            let planned = self
-                .created
-                .iter()
-                .filter(|&&created| created == owner)
-                .count();
-            let max = limits.datasets_per_identity.min(DATASETS_PER_IDENTITY_MAX);
-            if stored + planned >= max {
-                return Err(exceeded(Limit::DatasetsPerIdentity, max));
-            }
-        }
-        self.check_pool_bytes(ground, dataset, u64::from(was.bytes), u64::from(is.bytes))
-    }
-
-    fn check_pool_bytes(
-        &self,
-        ground: &Ground<'_>,
-        dataset: &DatasetId,
-        was: u64,
-        is: u64,
-    ) -> Result<(), Refusal> {
-        let max = ground.limits.pool_bytes;
-        if max == 0 || is <= was {
-            return Ok(());
-        }
-        let mut bytes = ground
-            .state
-            .pools
-            .get(&dataset.pool)
-            .map_or(0, |pool| pool.bytes);
-        for change in &self.commit.changes {
-            if let Change::Dataset(change) = change
-                && change.dataset.pool == dataset.pool
-            {
-                let stored = stored_bytes(ground.state, &change.dataset);
-                bytes = bytes - stored + u64::from(change.facts.bytes);
-            }
-        }
-        if bytes - was + is > max {
-            return Err(Refusal::LimitExceeded {
-                limit: Limit::PoolBytes,
-                max,
-            });
-        }
-        Ok(())
-    }
-}
-
-fn stored_bytes(state: &State, dataset: &DatasetId) -> u64 {
-    state
-        .identity(&dataset.pool, &dataset.identity)
-        .and_then(|identity| identity.dataset(&dataset.name))
-        .map_or(0, |dataset| u64::from(dataset.bytes))
 }
 
 fn page_of(ground: &Ground<'_>, dataset: &DatasetId) -> Arc<Page> {
@@ -339,13 +256,6 @@ fn next_of(sync_count: SyncCount) -> Result<SyncCount, Refusal> {
         limit: Limit::SyncCount,
         max: SyncCount::MAX.get(),
     })
-}
-
-fn exceeded(limit: Limit, max: usize) -> Refusal {
-    Refusal::LimitExceeded {
-        limit,
-        max: max as u64,
-    }
 }
 
 fn sorted_by_key(patches: &[Patch]) -> Result<Vec<&Patch>, Refusal> {

@@ -6,27 +6,25 @@
 //! it is safe: `docs/FORMAT.md`.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+mod torn;
 
 use uuid::Uuid;
 
 use crate::disk::Disk;
 use crate::error::Fault;
 use crate::files::Files;
-use crate::frame::{ALIGNMENT, Kind};
+use crate::frame::Kind;
 use crate::log::{IndexPoint, Indexed, Log, Position};
 use crate::scan::{Assembly, Scan};
 use crate::segment::{self, FRAMES_OFFSET, Frame, NoFrame, Segment, io};
 use crate::spare::{SPARE, Spares};
 use crate::state::State;
-use crate::tail::{Ended, Tail, seal};
+use crate::tail::{Ended, Tail};
 use crate::types::Sequence;
-
-/// Where torn ends are kept.
-const QUARANTINE: &str = "quarantine";
 
 /// What opening found.
 #[derive(Clone, Debug, Default)]
@@ -329,133 +327,4 @@ impl<'a> Replay<'a> {
             Err(self.corrupt(number, offset, "frames are not in order"))
         }
     }
-
-    /// Ends the last segment after an unclean stop, so that nothing rests on the page cache and no
-    /// later reader meets the torn end.
-    fn unclean(&mut self, end: &End, length: u32) -> Result<(), Fault> {
-        let number = end.scan.segment().header.number;
-        let bad = end.scan.offset();
-        if end.why == NoFrame::Later || self.was_durable(end, length)? {
-            return Err(self.corrupt(number, bad, end.why.why()));
-        }
-        let torn = last_written(end.scan.segment(), end.good, length)?;
-        if torn > end.good {
-            self.recovery.torn = Some(self.set_aside(end, torn)?);
-        }
-        let segment = end.scan.segment();
-        let from = end
-            .unproven
-            .front()
-            .map_or(end.good, |&(_, offset)| offset.min(end.good));
-        let mut bytes = vec![0; (end.good - from) as usize];
-        segment.read(&mut bytes, from)?;
-        segment
-            .file
-            .write_at(&[IoSlice::new(&bytes)], u64::from(from))
-            .map_err(|source| io("write", number, source))?;
-        segment
-            .file
-            .sync()
-            .map_err(|source| io("sync", number, source))?;
-        if end.good < length {
-            seal(segment.file.as_ref(), number, end.good)?;
-        }
-        Ok(())
-    }
-
-    /// Whether a frame behind the bad place proves that what is missing there had been durable:
-    /// by saying so, or by being what a later batch would begin with.
-    fn was_durable(&self, end: &End, length: u32) -> Result<bool, Fault> {
-        let missing = self.state.sequence.next();
-        let segment = end.scan.segment();
-        let mut offset = end.scan.offset() + ALIGNMENT;
-        while let Some(found) = find_frame(segment, offset, length)? {
-            match Scan::new(segment.clone(), found, length).next()? {
-                Ok(Frame { header, .. }) => {
-                    let next = header.kind == Kind::Commit
-                        && header.sequence == missing
-                        && header.part == end.expected_part;
-                    if header.proves() >= missing || next {
-                        return Ok(true);
-                    }
-                }
-                // A later version wrote it; what it proves is not known here.
-                Err(NoFrame::Later) => return Ok(true),
-                Err(_) => {}
-            }
-            offset = found + ALIGNMENT;
-        }
-        Ok(false)
-    }
-
-    fn set_aside(&self, end: &End, torn: u32) -> Result<Torn, Fault> {
-        let segment = end.scan.segment();
-        let number = segment.header.number;
-        let mut bytes = vec![0; (torn - end.good) as usize];
-        segment.read(&mut bytes, end.good)?;
-        let directory = Path::new(QUARANTINE);
-        let [a, b, c, d, ..] = self.disk.random();
-        let unique = u32::from_le_bytes([a, b, c, d]);
-        let copy = directory.join(format!("{number:08}-{}-{unique:08x}.torn", end.good));
-        let fault = |doing| {
-            let copy = copy.clone();
-            move |source| directory_fault(doing, &copy, source)
-        };
-        self.disk
-            .create_directory(directory)
-            .map_err(fault("create"))?;
-        let file = self.disk.create(&copy).map_err(fault("create"))?;
-        file.write_at(&[IoSlice::new(&bytes)], 0)
-            .map_err(fault("write"))?;
-        file.sync().map_err(fault("sync"))?;
-        self.disk
-            .sync_directory(directory)
-            .map_err(fault("make a name last for"))?;
-        self.disk
-            .sync_directory(Path::new(""))
-            .map_err(fault("make a name last for"))?;
-        let path = segment::path(number);
-        Ok(Torn {
-            path,
-            offset: u64::from(end.good),
-            bytes: bytes.len() as u64,
-            copy,
-        })
-    }
-}
-
-/// The first offset from which on a header holds, if there is one.
-fn find_frame(segment: &Segment, from: u32, end: u32) -> Result<Option<u32>, Fault> {
-    const STEP: u32 = 1 << 20;
-    let mut offset = from;
-    while offset < end {
-        let mut bytes = vec![0; (end - offset).min(STEP + segment::FRAMES_OFFSET) as usize];
-        let got = segment.read(&mut bytes, offset)?;
-        bytes.truncate(got);
-        for start in (0..STEP).step_by(ALIGNMENT as usize) {
-            let Some(rest) = bytes.get(start as usize..) else {
-                break;
-            };
-            if segment.holds_header(rest) {
-                return Ok(Some(offset + start));
-            }
-        }
-        offset += STEP;
-    }
-    Ok(None)
-}
-
-/// The end of the last byte that is not zero.
-fn last_written(segment: &Segment, from: u32, end: u32) -> Result<u32, Fault> {
-    const STEP: u32 = 1 << 20;
-    let (mut offset, mut last) = (from, from);
-    while offset < end {
-        let mut bytes = vec![0; (end - offset).min(STEP) as usize];
-        let got = segment.read(&mut bytes, offset)?;
-        if let Some(at) = (0u32..).zip(&bytes[..got]).filter(|(_, b)| **b != 0).last() {
-            last = offset + at.0 + 1;
-        }
-        offset += STEP;
-    }
-    Ok(last)
 }

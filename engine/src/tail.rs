@@ -1,8 +1,8 @@
 //! The end of the log, where the log role appends: staged frames, one write, one sync.
 //!
-//! A segment is begun when the first commit needs it. Invariants: every frame of a commit is in
-//! one segment; behind each there is room for the marks that may follow; a commit after which the segment is full
-//! is followed by another segment only once it is durable.
+//! A segment is begun when the first commit needs it. Invariants: every frame of a commit is in one
+//! segment; behind each commit there is room for the marks that may follow; the next segment is
+//! begun only once everything in this one is durable.
 
 use std::io::IoSlice;
 use std::path::Path;

@@ -126,7 +126,10 @@ fn answers(engine: &Engine) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(200) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(200)
+    })]
 
     /// Among others: a purged tombstone once let an older frame show the removed record again.
     #[test]

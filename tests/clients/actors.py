@@ -63,6 +63,11 @@ class Developer:
         )
         return made["IdentityPoolId"]
 
+    def pools(self):
+        """All pools of the server, as short descriptions."""
+        pages = self.identity.get_paginator("list_identity_pools").paginate(MaxResults=60)
+        return [pool for page in pages for pool in page["IdentityPools"]]
+
     def guest(self, pool):
         """A new guest of the pool."""
         identity = self.identity.get_id(IdentityPoolId=pool)["IdentityId"]

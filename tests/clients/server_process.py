@@ -41,7 +41,7 @@ class ServerProcess:
 
     def start(self):
         """Returns once the server says that it accepts connections."""
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("SYNCLINE_ROOT")}
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SYNCLINE_")}
         environment.update(self.environment)
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(

@@ -74,9 +74,8 @@ impl Reader<'_> {
 
     /// Whether the word here is the first of a path and has something behind it.
     fn begins_path(&self) -> bool {
-        let continues = self.at > 1
-            && self.words[self.at - 1] == ":"
-            && self.words[self.at - 2] == ":";
+        let continues =
+            self.at > 1 && self.words[self.at - 1] == ":" && self.words[self.at - 2] == ":";
         !continues && self.is_followed(0)
     }
 
@@ -137,19 +136,43 @@ mod tests {
     #[test]
     fn every_way_to_name_a_module_is_seen() {
         assert_eq!(found("use crate::a::{B, C}; use crate::d;", &["x"]), "a d");
-        assert_eq!(found("use crate::{a::{B, C}, d, e::F as G};", &["x"]), "a d e");
-        assert_eq!(found("pub(crate) use crate::a; fn b() -> crate::c::D { d }", &["x"]), "a c");
-        assert_eq!(found("use house::a; fn f() { house::b::g() }", &["main"]), "a b");
+        assert_eq!(
+            found("use crate::{a::{B, C}, d, e::F as G};", &["x"]),
+            "a d e"
+        );
+        assert_eq!(
+            found(
+                "pub(crate) use crate::a; fn b() -> crate::c::D { d }",
+                &["x"]
+            ),
+            "a c"
+        );
+        assert_eq!(
+            found("use house::a; fn f() { house::b::g() }", &["main"]),
+            "a b"
+        );
         assert_eq!(found("use other::house::a; use houses::b;", &["main"]), "");
-        assert_eq!(found("use super::a; use super::{b, c::D};", &["x"]), "a b c");
+        assert_eq!(
+            found("use super::a; use super::{b, c::D};", &["x"]),
+            "a b c"
+        );
     }
 
     #[test]
     fn what_stays_inside_a_noun_is_not_an_import() {
-        assert_eq!(found("use super::a; use self::b; use c::d;", &["x", "y"]), "");
+        assert_eq!(
+            found("use super::a; use self::b; use c::d;", &["x", "y"]),
+            ""
+        );
         assert_eq!(found("use super::super::a;", &["x", "y"]), "a");
         assert_eq!(found("use super::super::a;", &["x", "y", "z"]), "");
-        assert_eq!(found("mod y { use super::a; mod z { use super::super::b; } }", &["x"]), "");
+        assert_eq!(
+            found(
+                "mod y { use super::a; mod z { use super::super::b; } }",
+                &["x"]
+            ),
+            ""
+        );
         assert_eq!(found("mod y { fn f() { } } use super::a;", &["x"]), "a");
         assert_eq!(found("mod y { use super::super::a; }", &["x"]), "a");
     }

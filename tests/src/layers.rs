@@ -25,7 +25,7 @@ pub fn deviations(src: &Path, crate_name: &str, layers: Layers<'_>) -> io::Resul
     for file in source::files(src, &[".rs"])? {
         let shown = file.display().to_string();
         let module: Vec<&str> = shown.trim_end_matches(".rs").split('/').collect();
-        if module == ["lib"] || module[1..].contains(&"tests") {
+        if module == ["lib"] || is_for_tests(src, &module)? {
             continue;
         }
         let text = fs::read_to_string(src.join(&file))?;
@@ -45,13 +45,35 @@ pub fn deviations(src: &Path, crate_name: &str, layers: Layers<'_>) -> io::Resul
             }
         }
     }
-    found.extend(nouns.iter().filter(|noun| !rows.contains_key(noun.as_str())).map(|noun| {
-        format!("module {noun} has no row")
-    }));
-    found.extend(rows.keys().filter(|&&row| !nouns.contains(row)).map(|row| {
-        format!("row {row} has no module")
-    }));
+    found.extend(
+        nouns
+            .iter()
+            .filter(|noun| !rows.contains_key(noun.as_str()))
+            .map(|noun| format!("module {noun} has no row")),
+    );
+    found.extend(
+        rows.keys()
+            .filter(|&&row| !nouns.contains(row))
+            .map(|row| format!("row {row} has no module")),
+    );
     Ok(found)
+}
+
+/// Whether a module, or one that it is in, is declared for unit tests only.
+fn is_for_tests(src: &Path, module: &[&str]) -> io::Result<bool> {
+    let mut parent = src.join("lib.rs");
+    for (depth, name) in module.iter().enumerate() {
+        let declared = match fs::read_to_string(&parent) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(error),
+        };
+        if source::declares_for_tests(&declared, name) {
+            return Ok(true);
+        }
+        parent = src.join(module[..=depth].join("/")).with_extension("rs");
+    }
+    Ok(false)
 }
 
 fn rows<'a>(layers: Layers<'a>, found: &mut Vec<String>) -> BTreeMap<&'a str, usize> {
@@ -59,7 +81,9 @@ fn rows<'a>(layers: Layers<'a>, found: &mut Vec<String>) -> BTreeMap<&'a str, us
     for (layer, modules) in layers.iter().enumerate() {
         for &module in *modules {
             if let Some(before) = rows.insert(module, layer) {
-                found.push(format!("{module} is in layer {before} and in layer {layer}"));
+                found.push(format!(
+                    "{module} is in layer {before} and in layer {layer}"
+                ));
             }
         }
     }
@@ -70,11 +94,23 @@ fn rows<'a>(layers: Layers<'a>, found: &mut Vec<String>) -> BTreeMap<&'a str, us
 mod tests {
     use super::*;
 
-    const SOURCES: [(&str, &str); 5] = [
-        ("lib.rs", "mod ground; mod walls; mod roof;"),
-        ("ground.rs", "pub struct Stone; #[cfg(test)] mod tests { use crate::roof; }"),
+    const SOURCES: [(&str, &str); 8] = [
+        (
+            "lib.rs",
+            "mod ground; mod walls; mod roof; #[cfg(test)] mod crane;",
+        ),
+        ("crane.rs", "use crate::{ground, roof};"),
+        (
+            "ground.rs",
+            "pub struct Stone; #[cfg(test)] mod tests { use crate::roof; }",
+        ),
         ("walls.rs", "mod brick; use crate::ground::Stone;"),
-        ("walls/brick.rs", "use super::Wall; use crate::{ground, walls::Wall};"),
+        (
+            "walls/brick.rs",
+            "#[cfg(test)] mod checks; use super::W; use crate::{ground, walls::W};",
+        ),
+        ("walls/brick/checks.rs", "mod deep; use crate::roof;"),
+        ("walls/brick/checks/deep.rs", "use crate::roof;"),
         ("roof.rs", "fn rain() { house::walls::wet() }"),
     ];
     const TABLE: Layers<'static> = &[&["ground"], &["walls"], &["roof"]];
@@ -96,12 +132,24 @@ mod tests {
 
     #[test]
     fn an_import_upwards_or_sideways_is_found() {
-        let up = [("walls/brick.rs", "use crate::roof::Tile;")];
-        assert_eq!(check(&up, TABLE), ["walls/brick.rs of layer 1 imports roof of layer 2"]);
+        let up = [("walls.rs", "mod brick; use crate::roof::Tile;")];
+        assert_eq!(
+            check(&up, TABLE),
+            ["walls.rs of layer 1 imports roof of layer 2"]
+        );
         let level: Layers<'_> = &[&["ground"], &["walls", "roof"]];
-        assert_eq!(check(&[], level), ["roof.rs of layer 1 imports walls of layer 1"]);
-        let climbing = [("walls/brick.rs", "use super::super::roof;")];
-        assert_eq!(check(&climbing, TABLE).len(), 1);
+        assert_eq!(
+            check(&[], level),
+            ["roof.rs of layer 1 imports walls of layer 1"]
+        );
+        let climbing = [(
+            "walls/brick.rs",
+            "#[cfg(test)] mod checks; use super::super::roof;",
+        )];
+        assert_eq!(
+            check(&climbing, TABLE),
+            ["walls/brick.rs of layer 1 imports roof of layer 2"]
+        );
     }
 
     #[test]
@@ -113,7 +161,10 @@ mod tests {
         let less: Layers<'_> = &[&["ground"], &["roof"]];
         assert_eq!(
             check(&[], less),
-            ["roof.rs names crate::walls, which has no row", "module walls has no row"]
+            [
+                "roof.rs names crate::walls, which has no row",
+                "module walls has no row"
+            ]
         );
         let twice: Layers<'_> = &[&["ground"], &["walls"], &["roof", "ground"]];
         assert!(check(&[], twice).contains(&"ground is in layer 0 and in layer 2".to_owned()));
@@ -122,6 +173,9 @@ mod tests {
     #[test]
     fn a_path_through_the_root_is_found() {
         let around = [("walls.rs", "use crate::Tile;")];
-        assert_eq!(check(&around, TABLE), ["walls.rs names crate::Tile, which has no row"]);
+        assert_eq!(
+            check(&around, TABLE),
+            ["walls.rs names crate::Tile, which has no row"]
+        );
     }
 }

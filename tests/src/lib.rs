@@ -13,5 +13,7 @@ use std::path::{Path, PathBuf};
 #[must_use]
 pub fn workspace() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().expect("the crate is a directory of the workspace").to_owned()
+    here.parent()
+        .expect("the crate is a directory of the workspace")
+        .to_owned()
 }

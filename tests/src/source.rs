@@ -40,6 +40,18 @@ pub fn words(source: &str) -> Vec<String> {
     without_tests(&all_words(source))
 }
 
+/// Whether a source declares a module for its unit tests only.
+#[must_use]
+pub fn declares_for_tests(source: &str, module: &str) -> bool {
+    let declares = |words: &[String]| {
+        words
+            .windows(3)
+            .any(|three| three[0] == "mod" && three[1] == module && three[2] == ";")
+    };
+    let all = all_words(source);
+    declares(&all) && !declares(&without_tests(&all))
+}
+
 fn all_words(source: &str) -> Vec<String> {
     let text: Vec<char> = source.chars().collect();
     let mut words = Vec::new();
@@ -76,11 +88,17 @@ fn is_name(c: char) -> bool {
 }
 
 fn end_of_name(text: &[char], start: usize) -> usize {
-    text[start..].iter().position(|&c| !is_name(c)).map_or(text.len(), |length| start + length)
+    text[start..]
+        .iter()
+        .position(|&c| !is_name(c))
+        .map_or(text.len(), |length| start + length)
 }
 
 fn end_of_line(text: &[char], start: usize) -> usize {
-    text[start..].iter().position(|&c| c == '\n').map_or(text.len(), |length| start + length)
+    text[start..]
+        .iter()
+        .position(|&c| c == '\n')
+        .map_or(text.len(), |length| start + length)
 }
 
 /// Block comments nest.
@@ -114,7 +132,9 @@ fn end_of_quote(text: &[char], start: usize) -> usize {
         (Some('\\'), Some(_)) => {
             let from = start + 3;
             let rest = text.get(from..).unwrap_or_default();
-            rest.iter().position(|&c| c == '\'').map_or(text.len(), |length| from + length + 1)
+            rest.iter()
+                .position(|&c| c == '\'')
+                .map_or(text.len(), |length| from + length + 1)
         }
         (Some(_), Some('\'')) => start + 3,
         _ => start + 1,
@@ -134,7 +154,9 @@ fn raw_string(text: &[char], start: usize, end: usize) -> Option<usize> {
     let mut close = vec!['"'];
     close.resize(hashes + 1, '#');
     let body = end + hashes + 1;
-    let length = text[body..].windows(close.len()).position(|window| window == close)?;
+    let length = text[body..]
+        .windows(close.len())
+        .position(|window| window == close)?;
     Some(body + length + close.len())
 }
 
@@ -144,7 +166,13 @@ fn without_tests(words: &[String]) -> Vec<String> {
     let mut kept = Vec::with_capacity(words.len());
     let mut at = 0;
     while at < words.len() {
-        if words[at..].iter().zip(MARK).filter(|(word, mark)| word == mark).count() == MARK.len() {
+        if words[at..]
+            .iter()
+            .zip(MARK)
+            .filter(|(word, mark)| word == mark)
+            .count()
+            == MARK.len()
+        {
             at = end_of_thing(words, at + MARK.len());
         } else {
             kept.push(words[at].clone());
@@ -185,17 +213,33 @@ mod tests {
     fn only_code_is_left() {
         assert_eq!(text("a // crate::b\n/* c /* d */ e */ f"), "a f");
         assert_eq!(text(r#"a "crate::b \" c" d"#), "a d");
-        assert_eq!(text(r###"a r#"crate::b " c"# d r"e\" f br##"g"# h"## i"###), "a d f i");
+        assert_eq!(
+            text(r###"a r#"crate::b " c"# d r"e\" f br##"g"# h"## i"###),
+            "a d f i"
+        );
         assert_eq!(text(r"a 'b' '\'' '\u{e4}' &'c d"), "a & c d");
         assert_eq!(text("crate::b"), "crate : : b");
     }
 
     #[test]
+    fn modules_of_unit_tests_are_told_from_others() {
+        let source = "mod a; #[cfg(test)] mod b; #[cfg(test)] mod c { mod d; } // mod e;";
+        let found = ["a", "b", "c", "d", "e"].map(|module| declares_for_tests(source, module));
+        assert_eq!(found, [false, true, false, true, false]);
+    }
+
+    #[test]
     fn unit_tests_are_left_out() {
-        assert_eq!(text("a; #[cfg(test)] mod tests { use b; fn c() { d } } e"), "a ; e");
+        assert_eq!(
+            text("a; #[cfg(test)] mod tests { use b; fn c() { d } } e"),
+            "a ; e"
+        );
         assert_eq!(text("#[cfg(test)] mod tests; a"), "a");
         assert_eq!(text("#[cfg(test)] pub(crate) mod tests { a } b"), "b");
-        assert_eq!(text("#[cfg(test)] #[must_use] fn a(b: [u8; 2]) -> c { d } e"), "e");
+        assert_eq!(
+            text("#[cfg(test)] #[must_use] fn a(b: [u8; 2]) -> c { d } e"),
+            "e"
+        );
         let other = "#[cfg(any(test, feature = \"sim\"))] mod sim;";
         assert!(text(other).ends_with("mod sim ;"));
     }

@@ -1,16 +1,20 @@
 //! The order of the modules of both crates, as `docs/ARCHITECTURE.md` draws it.
 
+#![allow(clippy::unwrap_used)]
+
 use syncline_tests::layers::{Layers, deviations};
 use syncline_tests::workspace;
 
 const ENGINE: Layers<'_> = &[
-    &["disk", "limits"],
+    &["limits"],
     &["codec", "types"],
-    &["error", "frame", "options", "record"],
-    &["commit", "proposal", "segment"],
-    &["page", "scan", "spare", "state", "ticket"],
-    &["cache", "draft", "log", "plan"],
-    &["recovery", "watermark"],
+    &["disk", "error", "frame", "record"],
+    &["commit", "proposal"],
+    &["options", "page", "segment", "state"],
+    &["cache", "draft", "files", "plan", "scan", "spare"],
+    &["log", "ticket"],
+    &["tail", "watermark"],
+    &["recovery"],
     &["store"],
     &["feed", "queue", "reader"],
     &["batch"],
@@ -19,13 +23,17 @@ const ENGINE: Layers<'_> = &[
 ];
 
 const SERVER: Layers<'_> = &[
-    &["config", "error", "guests", "metrics", "realm"],
-    &["routes", "seal", "sigv4", "wire"],
-    &["access", "session"],
+    &["bucket", "error", "metrics", "realm"],
+    &["config"],
+    &[
+        "guests", "outbound", "routes", "seal", "sigv4", "throttle", "wire",
+    ],
+    &["access", "providers", "session"],
     &["site"],
-    &["identity", "ops"],
-    &["service"],
+    &["identity", "ops", "start"],
+    &["keyring", "service"],
     &["listen"],
+    &["cli"],
     &["main"],
 ];
 

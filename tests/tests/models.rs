@@ -1,5 +1,7 @@
 //! The route tables against the machine-readable models of both APIs.
 
+#![allow(clippy::unwrap_used)]
+
 use std::collections::BTreeSet;
 use std::fs;
 
@@ -13,7 +15,12 @@ fn model(name: &str) -> Value {
 }
 
 fn operations(model: &Value) -> BTreeSet<&str> {
-    model["operations"].as_object().unwrap().keys().map(String::as_str).collect()
+    model["operations"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect()
 }
 
 /// Fills the labels of a path with names of their own, which a proper id may look like.
@@ -27,9 +34,24 @@ fn filled(template: &str) -> (String, Labels) {
     let mut named = Labels::default();
     let mut path = template.to_owned();
     for (label, sent, value, place) in [
-        ("{IdentityPoolId}", "us-east-1%3Aaa", &labels.pool, &mut named.pool),
-        ("{IdentityId}", "us-east-1:bb", &labels.identity, &mut named.identity),
-        ("{DatasetName}", "game.1", &labels.dataset, &mut named.dataset),
+        (
+            "{IdentityPoolId}",
+            "us-east-1%3Aaa",
+            &labels.pool,
+            &mut named.pool,
+        ),
+        (
+            "{IdentityId}",
+            "us-east-1:bb",
+            &labels.identity,
+            &mut named.identity,
+        ),
+        (
+            "{DatasetName}",
+            "game.1",
+            &labels.dataset,
+            &mut named.dataset,
+        ),
         ("{DeviceId}", "a%2Fb%20c", &labels.device, &mut named.device),
     ] {
         if path.contains(label) {
@@ -37,7 +59,10 @@ fn filled(template: &str) -> (String, Labels) {
             place.clone_from(value);
         }
     }
-    assert!(!path.contains('{'), "{template} has a label of another name");
+    assert!(
+        !path.contains('{'),
+        "{template} has a label of another name"
+    );
     (path, named)
 }
 
@@ -57,12 +82,17 @@ fn every_path_of_the_model_leads_to_its_operation() {
 #[test]
 fn the_server_knows_the_operations_of_the_models_and_no_others() {
     let sync = model("cognito-sync.json");
-    let known: BTreeSet<_> = SyncOperation::ALL.iter().map(|operation| operation.name()).collect();
+    let known: BTreeSet<_> = SyncOperation::ALL
+        .iter()
+        .map(|operation| operation.name())
+        .collect();
     assert_eq!(known, operations(&sync));
     assert_eq!(known.len(), 17);
     let identity = model("cognito-identity.json");
-    let known: BTreeSet<_> =
-        IdentityOperation::ALL.iter().map(|operation| operation.name()).collect();
+    let known: BTreeSet<_> = IdentityOperation::ALL
+        .iter()
+        .map(|operation| operation.name())
+        .collect();
     assert_eq!(known, operations(&identity));
 }
 
@@ -71,9 +101,17 @@ fn what_the_model_leaves_unsigned_is_not_asked_for_a_signature() {
     let model = model("cognito-identity.json");
     for operation in IdentityOperation::ALL {
         let of_model = &model["operations"][operation.name()];
-        assert_eq!(operation.is_signed(), of_model["authtype"] != "none", "{}", operation.name());
+        assert_eq!(
+            operation.is_signed(),
+            of_model["authtype"] != "none",
+            "{}",
+            operation.name()
+        );
         let target = format!("AWSCognitoIdentityService.{}", operation.name());
         assert_eq!(IdentityOperation::resolve(&target).unwrap(), *operation);
     }
-    assert_eq!(model["metadata"]["targetPrefix"], "AWSCognitoIdentityService");
+    assert_eq!(
+        model["metadata"]["targetPrefix"],
+        "AWSCognitoIdentityService"
+    );
 }
