@@ -1,5 +1,6 @@
 //! The command line: what to measure, at which sizes, and where to put data and reports.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -21,10 +22,20 @@ pub struct Shared {
     #[arg(long, global = true)]
     pub quick: bool,
     /// Where the data goes while it runs; it should be on the disk that is to be measured
-    #[arg(long, global = true, value_name = "DIR", default_value = "target/bench-data")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "target/bench-data"
+    )]
     pub data: PathBuf,
     /// Where the reports go, one JSON file per measurement
-    #[arg(long, global = true, value_name = "DIR", default_value = "target/bench")]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "target/bench"
+    )]
     pub report: PathBuf,
     /// What was built and with what, for the report
     #[arg(long, global = true, value_name = "TEXT", default_value = "not stated")]
@@ -68,10 +79,16 @@ pub struct CommitOptions {
     pub seconds: Option<f64>,
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long)]
-    pub rounds: Option<usize>,
-    /// Only contestants whose name contains this
-    #[arg(long, value_name = "TEXT", default_value = "")]
-    pub only: String,
+    pub rounds: Option<NonZeroU16>,
+    /// Who takes part: the engine, the engine on few identities, append and sync in groups, and
+    /// append and sync one at a time
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = ["engine", "engine-few", "raw-group", "raw-alone"],
+        default_value = "engine,raw-group,engine-few,raw-alone"
+    )]
+    pub contestants: Vec<String>,
 }
 
 #[derive(Args, Clone)]
@@ -87,7 +104,7 @@ pub struct HttpOptions {
     pub updates: Option<usize>,
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long = "http-rounds", id = "http_rounds")]
-    pub rounds: Option<usize>,
+    pub rounds: Option<NonZeroU16>,
     /// The server's binary [default: `syncline` beside this program]
     #[arg(long, value_name = "FILE")]
     pub server: Option<PathBuf>,

@@ -18,12 +18,21 @@ pub struct Counts(Vec<AtomicU64>);
 impl Counts {
     /// Where all datasets have the same count.
     pub fn all(workload: &Workload, count: u64) -> Self {
-        Self(workload.datasets.iter().map(|_| AtomicU64::new(count)).collect())
+        Self(
+            workload
+                .datasets
+                .iter()
+                .map(|_| AtomicU64::new(count))
+                .collect(),
+        )
     }
 
     /// The counts as numbers.
     pub fn snapshot(&self) -> Vec<u64> {
-        self.0.iter().map(|count| count.load(Ordering::Relaxed)).collect()
+        self.0
+            .iter()
+            .map(|count| count.load(Ordering::Relaxed))
+            .collect()
     }
 }
 
@@ -45,7 +54,12 @@ pub fn run(
         let spawn = |number| {
             let (ready, start, stop) = (&ready, &start, &stop);
             scope.spawn(move || {
-                let share = Share { workload, counts, number, threads };
+                let share = Share {
+                    workload,
+                    counts,
+                    number,
+                    threads,
+                };
                 ready.wait();
                 start.wait();
                 share.work(contestant, stop)

@@ -19,9 +19,9 @@ use crate::store::Store;
 use crate::workload::{VALUE_BYTES, Workload};
 
 const ENGINE: &str = "engine";
-const ENGINE_FEW: &str = "engine, few identities";
-const RAW_GROUP: &str = "raw group commit";
-const RAW_ALONE: &str = "raw append + fdatasync";
+const ENGINE_FEW: &str = "engine-few";
+const RAW_GROUP: &str = "raw-group";
+const RAW_ALONE: &str = "raw-alone";
 
 /// A contestant with its work and what it acknowledged so far.
 struct Lane {
@@ -29,8 +29,6 @@ struct Lane {
     workload: Workload,
     contestant: Box<dyn Contestant>,
     counts: Counts,
-    /// It takes one update at a time, so more threads would only queue.
-    alone: bool,
 }
 
 /// Sizes after defaults.
@@ -42,67 +40,92 @@ struct Sizes {
 
 impl Sizes {
     fn new(shared: &Shared, options: &CommitOptions) -> Result<Self> {
-        let seconds = options.seconds.unwrap_or(if shared.quick { 1.0 } else { 3.0 });
+        let seconds = options
+            .seconds
+            .unwrap_or(if shared.quick { 1.0 } else { 3.0 });
         Ok(Self {
             datasets: options.datasets.unwrap_or(20_000),
             seconds: Duration::try_from_secs_f64(seconds)?,
-            rounds: options.rounds.unwrap_or(if shared.quick { 3 } else { 5 }),
+            rounds: options
+                .rounds
+                .map_or(if shared.quick { 3 } else { 5 }, |rounds| {
+                    usize::from(rounds.get())
+                }),
         })
     }
 }
 
-pub fn run(shared: &Shared, options: &CommitOptions) -> Result<()> {
+pub fn run(shared: &Shared, machine: &Machine, options: &CommitOptions) -> Result<()> {
     let sizes = Sizes::new(shared, options)?;
-    let machine = Machine::new(&shared.data, &shared.build);
-    report::lines(&machine.lines())?;
     let scratch = Scratch::new(&shared.data, "commits")?;
     let lanes = lanes(scratch.path(), options, &sizes)?;
     let series = measure(&lanes, &options.threads, &sizes)?;
-    let figures = series.iter().map(Series::figure).collect::<Result<Vec<_>>>()?;
+    for lane in lanes {
+        Lane {
+            contestant: lane.contestant.reopen()?,
+            ..lane
+        }
+        .verify()?;
+    }
+    let figures = series
+        .iter()
+        .map(Series::figure)
+        .collect::<Result<Vec<_>>>()?;
     let ratios = ratios(&series);
     let workload = format!(
-        "durable compare-and-swap of 1 record of {VALUE_BYTES} bytes; {} datasets of 1 record each, \
-         chosen uniformly (few identities: {}); {} rounds of {:?}, all acknowledged updates verified",
+        "durable compare-and-swap of 1 record of {VALUE_BYTES} bytes; {} datasets of 1 record \
+         each, chosen uniformly (engine-few: {}); {} rounds of {:?}; every acknowledged update was \
+         there after each turn and after reopening",
         sizes.datasets, options.few, sizes.rounds, sizes.seconds
     );
     report::comparison(&workload, "threads", &figures, &ratios)?;
     let results = json!({ "workload": workload, "figures": figures, "ratios": ratios });
-    report::file(&shared.report, "commits", &machine, results)
+    report::file(&shared.report, "commits", machine, results)
 }
 
 fn lanes(directory: &Path, options: &CommitOptions, sizes: &Sizes) -> Result<Vec<Lane>> {
-    let mut lanes = Vec::new();
-    for name in [ENGINE, RAW_GROUP, ENGINE_FEW, RAW_ALONE] {
-        if !name.contains(&options.only) {
-            continue;
-        }
-        let few = name == ENGINE_FEW;
-        let workload = Workload::new(if few { options.few } else { sizes.datasets })?;
-        let path = directory.join(name.replace([' ', ','], "-"));
-        let contestant: Box<dyn Contestant> = match name {
-            RAW_GROUP => Box::new(Group::new(&path)?),
-            RAW_ALONE => Box::new(Alone::new(&path)?),
-            _ => Box::new(Store::filled(&path, &workload)?),
-        };
-        let written = u64::from(matches!(name, ENGINE | ENGINE_FEW));
-        let counts = Counts::all(&workload, written);
-        let alone = name == RAW_ALONE;
-        lanes.push(Lane { name, workload, contestant, counts, alone });
-    }
-    if lanes.is_empty() {
-        return fail(format!("no contestant's name contains {:?}", options.only));
-    }
-    Ok(lanes)
+    options
+        .contestants
+        .iter()
+        .map(|name| lane(name, directory, options, sizes))
+        .collect()
+}
+
+fn lane(name: &str, directory: &Path, options: &CommitOptions, sizes: &Sizes) -> Result<Lane> {
+    let path = directory.join(name);
+    let workload = Workload::new(if name == ENGINE_FEW {
+        options.few
+    } else {
+        sizes.datasets
+    })?;
+    // The engine has written every dataset once before it begins.
+    let (name, contestant, written): (_, Box<dyn Contestant>, _) = match name {
+        ENGINE => (ENGINE, Box::new(Store::filled(&path, &workload)?), 1),
+        ENGINE_FEW => (ENGINE_FEW, Box::new(Store::filled(&path, &workload)?), 1),
+        RAW_GROUP => (RAW_GROUP, Box::new(Group::new(&path)?), 0),
+        RAW_ALONE => (RAW_ALONE, Box::new(Alone::new(&path)?), 0),
+        _ => return fail(format!("there is no contestant {name}")),
+    };
+    let counts = Counts::all(&workload, written);
+    Ok(Lane {
+        name,
+        workload,
+        contestant,
+        counts,
+    })
 }
 
 fn measure(lanes: &[Lane], threads: &[usize], sizes: &Sizes) -> Result<Vec<Series>> {
-    let turns = |lane: &Lane| threads.iter().filter(|&&count| !lane.alone || count == 1).count();
+    let turns = |lane: &Lane| threads.iter().filter(|&&count| lane.runs(count)).count();
     let steps = sizes.rounds * lanes.iter().map(turns).sum::<usize>();
     let bar = progress::bar("commits", steps);
     let mut all = Vec::new();
     for &count in threads {
-        let lanes: Vec<_> = lanes.iter().filter(|lane| !lane.alone || count == 1).collect();
-        let mut series: Vec<_> = lanes.iter().map(|lane| Series::new(lane.name, count)).collect();
+        let lanes: Vec<_> = lanes.iter().filter(|lane| lane.runs(count)).collect();
+        let mut series: Vec<_> = lanes
+            .iter()
+            .map(|lane| Series::new(lane.name, count))
+            .collect();
         for _ in 0..sizes.rounds {
             for (lane, series) in lanes.iter().zip(&mut series) {
                 bar.set_message(format!("{}, {count} threads", lane.name));
@@ -117,28 +140,42 @@ fn measure(lanes: &[Lane], threads: &[usize], sizes: &Sizes) -> Result<Vec<Serie
 }
 
 impl Lane {
+    /// Raw append and sync takes one update at a time, so more threads would only queue.
+    fn runs(&self, threads: usize) -> bool {
+        self.name != RAW_ALONE || threads == 1
+    }
+
     fn turn(&self, threads: usize, duration: Duration) -> Result<crate::figure::Sample> {
         let contestant = self.contestant.as_ref();
         let before: u64 = self.counts.snapshot().iter().sum();
-        let sample =
-            closed_loop::run(contestant, &self.workload, &self.counts, threads, duration)?;
+        let sample = closed_loop::run(contestant, &self.workload, &self.counts, threads, duration)?;
         let counts = self.counts.snapshot();
         let rise = counts.iter().sum::<u64>() - before;
         if rise != sample.latencies.count() {
             let answered = sample.latencies.count();
-            return fail(format!("{}: {answered} updates, counts rose by {rise}", self.name));
+            return fail(format!(
+                "{}: {answered} updates, counts rose by {rise}",
+                self.name
+            ));
         }
-        contestant
-            .verify(&self.workload, &counts)
-            .map_err(|failure| format!("{}: {failure}", self.name))?;
+        self.verify()?;
         Ok(sample)
+    }
+
+    fn verify(&self) -> Result<()> {
+        let counts = self.counts.snapshot();
+        let verified = self.contestant.verify(&self.workload, &counts);
+        verified.map_err(|failure| format!("{}: {failure}", self.name).into())
     }
 }
 
 /// Every engine series by the limit for as many threads.
 fn ratios(series: &[Series]) -> Vec<Ratio> {
     let mut ratios = Vec::new();
-    for contestant in series.iter().filter(|series| series.contestant.starts_with(ENGINE)) {
+    for contestant in series
+        .iter()
+        .filter(|series| series.contestant.starts_with(ENGINE))
+    {
         let limits = series.iter().filter(|limit| {
             limit.callers == contestant.callers && !limit.contestant.starts_with(ENGINE)
         });

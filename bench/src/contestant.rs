@@ -11,6 +11,9 @@ pub trait Contestant: Sync {
     /// What it did to its disk since it was made.
     fn totals(&self) -> Totals;
 
+    /// Forgets all that is only in memory.
+    fn reopen(self: Box<Self>) -> Result<Box<dyn Contestant>>;
+
     /// Fails unless exactly what was acknowledged is there; `counts` says how often each dataset
     /// was updated.
     fn verify(&self, workload: &Workload, counts: &[u64]) -> Result<()>;

@@ -1,1 +1,60 @@
+//! The least that an HTTP answer costs: bare hyper that reads the request and sends bytes.
 
+use std::convert::Infallible;
+use std::io::Write;
+use std::net::Ipv4Addr;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+
+use crate::arguments::EchoOptions;
+use crate::failure::Result;
+
+/// Serves until it is killed.
+pub fn run(options: &EchoOptions) -> Result<()> {
+    let answer = Bytes::from(vec![b'x'; options.answer_bytes]);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(serve(answer))
+}
+
+async fn serve(answer: Bytes) -> Result<()> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+    let address = listener.local_addr()?;
+    writeln!(
+        std::io::stdout().lock(),
+        "echo listening on http://{address}"
+    )?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let answer = answer.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| respond(request, answer.clone()));
+            let served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            // A client that leaves is no fault of an echo.
+            let _ = served.await;
+        });
+    }
+}
+
+async fn respond(
+    request: Request<Incoming>,
+    answer: Bytes,
+) -> std::result::Result<Response<Full<Bytes>>, Infallible> {
+    // All of it has to come, as it has to for a real answer; if it does not, there is no one left
+    // to be told.
+    let _ = request.into_body().collect().await;
+    let mut response = Response::new(Full::new(answer));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -18,7 +18,8 @@ impl Latencies {
     }
 
     pub fn note(&mut self, latency: Duration) {
-        self.0.saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
+        self.0
+            .saturating_record(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
     }
 
     pub fn add(&mut self, other: &Self) -> Result<()> {
@@ -117,7 +118,11 @@ impl Spread {
 
 impl Series {
     pub fn new(contestant: &'static str, callers: usize) -> Self {
-        Self { contestant, callers, samples: Vec::new() }
+        Self {
+            contestant,
+            callers,
+            samples: Vec::new(),
+        }
     }
 
     pub fn figure(&self) -> Result<Figure> {
@@ -129,7 +134,10 @@ impl Series {
         let sum = |part: fn(&Sample) -> f64| self.samples.iter().map(part).sum::<f64>();
         let each = |part| sum(part) / updates as f64;
         let syncs = sum(|sample| sample.totals.syncs as f64);
-        let served = self.samples.iter().all(|sample| sample.server_processor.is_some());
+        let served = self
+            .samples
+            .iter()
+            .all(|sample| sample.server_processor.is_some());
         Ok(Figure {
             contestant: self.contestant,
             callers: self.callers,
@@ -173,16 +181,27 @@ mod tests {
             latencies,
             processor: Duration::from_micros(updates * 7),
             server_processor: None,
-            totals: Totals { syncs: updates / 2, log_bytes: updates * 300 },
+            totals: Totals {
+                syncs: updates / 2,
+                log_bytes: updates * 300,
+            },
         }
     }
 
     #[test]
     fn a_figure_has_the_median_of_its_rounds_and_the_cost_of_one_update() {
         let rounds = [100, 400, 200].map(|updates| sample(updates, 1)).into();
-        let series = Series { contestant: "a", callers: 1, samples: rounds };
+        let series = Series {
+            contestant: "a",
+            callers: 1,
+            samples: rounds,
+        };
         let figure = series.figure().unwrap();
-        let Spread { median, least, most } = figure.per_second;
+        let Spread {
+            median,
+            least,
+            most,
+        } = figure.per_second;
         assert_eq!([least, median, most], [100.0, 200.0, 400.0]);
         assert_eq!(figure.updates, 700);
         assert_eq!(figure.per_sync, Some(2.0));
@@ -199,7 +218,9 @@ mod tests {
             samples: updates.map(|updates| sample(updates, 1)).into(),
         };
         // A disk that halves its speed in the second round halves both.
-        let ratio = series("a", [90, 40, 80]).to(&series("b", [100, 50, 100])).ratio;
+        let ratio = series("a", [90, 40, 80])
+            .to(&series("b", [100, 50, 100]))
+            .ratio;
         assert_eq!([ratio.least, ratio.median, ratio.most], [0.8, 0.8, 0.9]);
     }
 

@@ -14,6 +14,8 @@ pub struct Machine {
     pub disk: String,
     pub version: &'static str,
     pub build: String,
+    /// How the kernel schedules the run.
+    pub scheduling: &'static str,
     /// Load of other work when the run began, by the kernel's one-minute average.
     pub load_before: String,
 }
@@ -23,8 +25,13 @@ impl Machine {
     pub fn new(data: &Path, build: &str) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let line = |text: &str, name: &str| {
-            let found = text.lines().find_map(|line| line.strip_prefix(name)?.split_once(':'));
-            found.map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
+            let found = text
+                .lines()
+                .find_map(|line| line.strip_prefix(name)?.split_once(':'));
+            found.map_or_else(
+                || "unknown".to_owned(),
+                |(_, value)| value.trim().to_owned(),
+            )
         };
         let memory = line(&read("/proc/meminfo"), "MemTotal");
         let kib: u64 = memory.trim_end_matches(" kB").parse().unwrap_or(0);
@@ -36,7 +43,12 @@ impl Machine {
             disk: disk(data).unwrap_or_else(|| "unknown".to_owned()),
             version: env!("CARGO_PKG_VERSION"),
             build: build.to_owned(),
-            load_before: read("/proc/loadavg").split(' ').next().unwrap_or("unknown").to_owned(),
+            scheduling: scheduling(&read("/proc/self/stat")),
+            load_before: read("/proc/loadavg")
+                .split(' ')
+                .next()
+                .unwrap_or("unknown")
+                .to_owned(),
         }
     }
 
@@ -44,27 +56,51 @@ impl Machine {
     pub fn lines(&self) -> Vec<String> {
         let gib = self.memory_bytes as f64 / f64::from(1 << 30);
         vec![
-            format!("machine  {} x {}, {gib:.0} GiB, Linux {}", self.cores, self.processor, self.kernel),
+            format!(
+                "machine  {} x {}, {gib:.0} GiB, Linux {}",
+                self.cores, self.processor, self.kernel
+            ),
             format!("disk     {}", self.disk),
             format!("software syncline {}, {}", self.version, self.build),
-            format!("load     {} before the run", self.load_before),
-            "note     on a shared machine a thread that is woken may wait for a scheduler tick (1 to 4 ms);"
+            format!(
+                "load     {} before the run, {} scheduling",
+                self.load_before, self.scheduling
+            ),
+            "note     on a shared machine a thread that is woken may wait for a scheduler tick"
                 .to_owned(),
-            "         compare contestants of one run, not figures of different runs".to_owned(),
+            "         (1 to 4 ms): compare contestants of one run, not figures of different runs"
+                .to_owned(),
         ]
+    }
+}
+
+/// The policy among the fields of `/proc/PID/stat`: the 39th behind the program's name, which is
+/// in parentheses and may hold anything.
+fn scheduling(stat: &str) -> &'static str {
+    let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    match fields.split_whitespace().nth(38) {
+        Some("0") => "ordinary",
+        Some("1") => "first-in-first-out",
+        Some("2") => "round-robin",
+        _ => "unknown",
     }
 }
 
 /// The file system and block device below a path, with what the kernel says of its cache.
 fn disk(data: &Path) -> Option<String> {
-    let data = data.ancestors().find_map(|path| std::fs::canonicalize(path).ok())?;
+    let data = data
+        .ancestors()
+        .find_map(|path| std::fs::canonicalize(path).ok())?;
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     let below = |line: &str| {
         let fields: Vec<_> = line.split(' ').collect();
         let mount = Path::new(fields.get(4)?);
-        data.starts_with(mount).then(|| mount.as_os_str().len())
+        data.starts_with(mount).then_some(mount.as_os_str().len())
     };
-    let line = mounts.lines().filter(|line| below(line).is_some()).max_by_key(|line| below(line))?;
+    let line = mounts
+        .lines()
+        .filter(|line| below(line).is_some())
+        .max_by_key(|line| below(line))?;
     let (left, right) = line.split_once(" - ")?;
     let number = left.split(' ').nth(2)?;
     let mut kind = right.split(' ');
@@ -72,10 +108,13 @@ fn disk(data: &Path) -> Option<String> {
     let queue = |name: &str| {
         // A partition has its queue in its parent.
         let base = format!("/sys/dev/block/{number}");
-        [format!("{base}/queue/{name}"), format!("{base}/../queue/{name}")]
-            .iter()
-            .find_map(|path| std::fs::read_to_string(path).ok())
-            .map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
+        [
+            format!("{base}/queue/{name}"),
+            format!("{base}/../queue/{name}"),
+        ]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok())
+        .map_or_else(|| "unknown".to_owned(), |text| text.trim().to_owned())
     };
     Some(format!(
         "{file_system} on {device}, cache {}, scheduler {}",
@@ -91,6 +130,7 @@ mod tests {
     #[test]
     fn a_machine_is_named() {
         let machine = Machine::new(Path::new("."), "a test");
+        assert_ne!(machine.scheduling, "unknown");
         assert!(machine.cores > 0 && machine.memory_bytes > 0 && !machine.kernel.is_empty());
         assert!(machine.lines().iter().any(|line| line.contains("a test")));
     }

@@ -26,6 +26,7 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use arguments::{Arguments, Command};
+use machine::Machine;
 
 fn main() -> ExitCode {
     match run(Arguments::parse()) {
@@ -39,14 +40,19 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> failure::Result<()> {
     let shared = arguments.shared;
+    let machine = || {
+        let machine = Machine::new(&shared.data, &shared.build);
+        report::lines(&machine.lines()).map(|()| machine)
+    };
     match arguments.command {
-        Command::Commits(options) => commits::run(&shared, &options),
-        Command::Http(options) => http::run(&shared, &options),
-        Command::Memory(options) => memory::run(&shared, &options),
+        Command::Commits(options) => commits::run(&shared, &machine()?, &options),
+        Command::Http(options) => http::run(&shared, &machine()?, &options),
+        Command::Memory(options) => memory::run(&shared, &machine()?, &options),
         Command::All(options) => {
-            commits::run(&shared, &options.commits)?;
-            http::run(&shared, &options.http)?;
-            memory::run(&shared, &options.memory)
+            let machine = machine()?;
+            commits::run(&shared, &machine, &options.commits)?;
+            http::run(&shared, &machine, &options.http)?;
+            memory::run(&shared, &machine, &options.memory)
         }
         Command::Echo(options) => echo::run(&options),
         Command::MemoryFill(options) => memory::fill::run(&options),

@@ -23,15 +23,25 @@ pub fn of_process(pid: u32) -> Result<Duration> {
     let stat = std::fs::read_to_string(path)?;
     // The second field is the program's name in parentheses and may hold anything.
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = fields.split_whitespace().skip(11).take(2).flat_map(str::parse::<u64>).sum();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .flat_map(str::parse::<u64>)
+        .sum();
     Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
 }
 
 /// A line of `/proc/self/status` that counts in kB, in bytes.
 pub fn memory_of_this_process(line: &str) -> Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
-    let found = status.lines().find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
+    let found = status
+        .lines()
+        .find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
     let kib = found.and_then(|text| text.trim().strip_suffix("kB"));
-    let kib: u64 = kib.ok_or_else(|| format!("no {line} in /proc/self/status"))?.trim().parse()?;
+    let kib: u64 = kib
+        .ok_or_else(|| format!("no {line} in /proc/self/status"))?
+        .trim()
+        .parse()?;
     Ok(kib * 1024)
 }

@@ -68,13 +68,23 @@ struct Tape {
 
 impl Tape {
     fn new(path: &Path) -> Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create_new(true).open(path)?;
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(path)?;
         let zeros = vec![0; STEP_BYTES];
         for offset in (0..FILE_BYTES).step_by(STEP_BYTES) {
             file.write_all_at(&zeros, offset)?;
         }
         file.sync_all()?;
-        Ok(Self { file, offset: 0, first: 0, syncs: 0, bytes: 0 })
+        Ok(Self {
+            file,
+            offset: 0,
+            first: 0,
+            syncs: 0,
+            bytes: 0,
+        })
     }
 
     /// Writes whole frames, the first of which has this sequence, and returns when they are
@@ -100,7 +110,10 @@ impl Tape {
         let mut rest = bytes.as_slice();
         for sequence in self.first..next {
             let length = rest.get(4..8).map_or(0, |length| {
-                length.iter().rev().fold(0, |number, &byte| number << 8 | usize::from(byte))
+                length
+                    .iter()
+                    .rev()
+                    .fold(0, |number, &byte| number << 8 | usize::from(byte))
             });
             let frame = rest.get(..length.max(HEADER_BYTES)).unwrap_or_default();
             let mut again = frame.to_vec();
@@ -113,6 +126,10 @@ impl Tape {
             }
             rest = &rest[frame.len()..];
         }
-        if rest.is_empty() { Ok(()) } else { fail("there are more frames than were acknowledged") }
+        if rest.is_empty() {
+            Ok(())
+        } else {
+            fail("there are more frames than were acknowledged")
+        }
     }
 }

@@ -10,19 +10,27 @@ use crate::failure::Result;
 use crate::figure::{Figure, Ratio};
 use crate::machine::Machine;
 
-/// A table of texts whose columns line up: the first is left-aligned, the others right.
+/// A table of texts whose columns line up: the first is left-aligned, the others right. Columns in
+/// which no row says anything are left out.
 pub fn table(title: &str, head: &[&str], rows: &[Vec<String>]) -> Result<()> {
     let width = |column: usize| {
-        let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
+        let cells = rows
+            .iter()
+            .filter_map(|row| row.get(column))
+            .map(|cell| cell.chars().count());
         cells.chain([head[column].len()]).max().unwrap_or(0)
     };
-    let widths: Vec<_> = (0..head.len()).map(width).collect();
+    let says = |column: &usize| {
+        rows.iter()
+            .any(|row| row.get(*column).is_some_and(|cell| !cell.is_empty()))
+    };
+    let columns: Vec<_> = (0..head.len()).filter(says).collect();
     let mut out = std::io::stdout().lock();
     writeln!(out, "\n{title}")?;
     let head: Vec<_> = head.iter().map(|&cell| cell.to_owned()).collect();
     for row in std::iter::once(&head).chain(rows) {
-        for (column, cell) in row.iter().enumerate() {
-            let width = widths[column];
+        for &column in &columns {
+            let (cell, width) = (&row[column], width(column));
             if column == 0 {
                 write!(out, "  {cell:width$}")?;
             } else {
@@ -71,7 +79,11 @@ pub fn comparison(title: &str, callers: &str, figures: &[Figure], ratios: &[Rati
             ]
         })
         .collect();
-    table("  ratios, round by round", &["", callers, "median", "(least..most)"], &rows)
+    table(
+        "  ratios, round by round",
+        &["", callers, "median", "(least..most)"],
+        &rows,
+    )
 }
 
 fn row(figure: &Figure) -> Vec<String> {
@@ -80,7 +92,10 @@ fn row(figure: &Figure) -> Vec<String> {
         figure.contestant.to_owned(),
         figure.callers.to_string(),
         format!("{:.0}", figure.per_second.median),
-        format!("({:.0}..{:.0})", figure.per_second.least, figure.per_second.most),
+        format!(
+            "({:.0}..{:.0})",
+            figure.per_second.least, figure.per_second.most
+        ),
         format!("{:.0}", figure.p50_us),
         format!("{:.0}", figure.p99_us),
         format!("{:.0}", figure.p999_us),
@@ -92,7 +107,12 @@ fn row(figure: &Figure) -> Vec<String> {
 }
 
 /// Writes `NAME.json` into the report directory.
-pub fn file(directory: &Path, name: &str, machine: &Machine, results: impl Serialize) -> Result<()> {
+pub fn file(
+    directory: &Path,
+    name: &str,
+    machine: &Machine,
+    results: impl Serialize,
+) -> Result<()> {
     std::fs::create_dir_all(directory)?;
     let path = directory.join(format!("{name}.json"));
     let text = serde_json::to_string_pretty(&json!({ "machine": machine, name: results }))?;

@@ -27,7 +27,10 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("syncline-bench: cannot remove {}: {error}", self.0.display());
+            eprintln!(
+                "syncline-bench: cannot remove {}: {error}",
+                self.0.display()
+            );
         }
     }
 }

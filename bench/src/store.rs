@@ -1,6 +1,6 @@
 //! The engine as a contestant.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use syncline_engine::{
     Engine, Listing, ModifiedBy, Options, Patch, PatchOp, RecordValue, SyncCount, Wish,
@@ -16,14 +16,20 @@ const FILL: usize = 1000;
 /// A store with default options, as an embedding program opens it.
 pub struct Store {
     engine: Engine,
+    directory: PathBuf,
 }
 
 impl Store {
     /// A new store in which every dataset has been written once.
     pub fn filled(directory: &Path, workload: &Workload) -> Result<Self> {
-        let store = Self { engine: Engine::open(directory, Options::default())? };
-        let updates: Vec<_> =
-            (0..workload.datasets.len()).map(|number| workload.update(number, 0)).collect();
+        let engine = Engine::open(directory, Options::default())?;
+        let store = Self {
+            engine,
+            directory: directory.into(),
+        };
+        let updates: Vec<_> = (0..workload.datasets.len())
+            .map(|number| workload.update(number, 0))
+            .collect();
         for updates in updates.chunks(FILL) {
             let wishes = updates.iter().map(|update| wish(*update).map(Into::into));
             for answer in store.engine.commit_all(wishes.collect::<Result<_>>()?) {
@@ -56,7 +62,19 @@ impl Contestant for Store {
 
     fn totals(&self) -> Totals {
         let stats = self.engine.stats();
-        Totals { syncs: stats.batches, log_bytes: stats.log_bytes }
+        Totals {
+            syncs: stats.batches,
+            log_bytes: stats.log_bytes,
+        }
+    }
+
+    fn reopen(self: Box<Self>) -> Result<Box<dyn Contestant>> {
+        let Self { engine, directory } = *self;
+        engine.close()?;
+        // The directory is locked as long as there is a handle.
+        drop(engine);
+        let engine = Engine::open(&directory, Options::default())?;
+        Ok(Box::new(Self { engine, directory }))
     }
 
     fn verify(&self, workload: &Workload, counts: &[u64]) -> Result<()> {

@@ -35,12 +35,22 @@ pub struct Update<'a> {
 
 impl Workload {
     pub fn new(datasets: usize) -> Result<Self> {
-        let datasets = (0..datasets).map(|n| dataset(n, DATASET)).collect::<Result<_>>()?;
-        Ok(Self { datasets, key: RecordKey::parse(KEY)? })
+        let datasets = (0..datasets)
+            .map(|n| dataset(n, DATASET))
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            datasets,
+            key: RecordKey::parse(KEY)?,
+        })
     }
 
     pub fn update(&self, number: usize, sync_count: u64) -> Update<'_> {
-        Update { number, dataset: &self.datasets[number], key: &self.key, sync_count }
+        Update {
+            number,
+            dataset: &self.datasets[number],
+            key: &self.key,
+            sync_count,
+        }
     }
 }
 
@@ -100,8 +110,11 @@ mod tests {
     #[test]
     fn identities_differ_and_values_have_their_size() {
         let workload = Workload::new(1000).unwrap();
-        let identities: std::collections::HashSet<_> =
-            workload.datasets.iter().map(|dataset| dataset.identity).collect();
+        let identities: std::collections::HashSet<_> = workload
+            .datasets
+            .iter()
+            .map(|dataset| dataset.identity)
+            .collect();
         assert_eq!(identities.len(), 1000);
         assert_eq!(value(7, 3).len(), VALUE_BYTES);
         assert_ne!(value(7, 3), value(7, 4));
