@@ -166,10 +166,10 @@ fn decide(
     submission: &Submission,
 ) -> Result<Plan, Refusal> {
     draft.admit(&submission.proposal);
-    let page = |dataset: &DatasetId| {
+    let page = |wish: usize, dataset: &DatasetId| {
         let page = draft
             .page(dataset)
-            .or_else(|| submission.pages.get(dataset));
+            .or_else(|| submission.pages[wish].as_ref());
         Arc::clone(page.expect("a submission pins the pages of its datasets"))
     };
     let ground = Ground {

@@ -29,8 +29,8 @@ use crate::types::{
 /// What a decision rests on.
 pub(crate) struct Ground<'a> {
     pub(crate) state: &'a State,
-    /// The newest page of a dataset that exists.
-    pub(crate) page: &'a dyn Fn(&DatasetId) -> Arc<Page>,
+    /// The newest page of a dataset that exists, which the wish at this position is about.
+    pub(crate) page: &'a dyn Fn(usize, &DatasetId) -> Arc<Page>,
     pub(crate) limits: &'a Limits,
 }
 
@@ -96,7 +96,7 @@ impl Plan {
             Wish::DeleteDataset {
                 dataset,
                 modified_by,
-            } => delete_dataset(ground, dataset, modified_by),
+            } => self.delete_dataset(ground, dataset, modified_by),
             Wish::DeleteIdentity { pool, identity } => {
                 let found = ground.state.identity(pool, identity);
                 let datasets = found
@@ -143,7 +143,7 @@ impl Plan {
         patches: &[Patch],
         modified_by: &ModifiedBy,
     ) -> Result<(Change, Outcome), Refusal> {
-        let before = page_of(ground, dataset);
+        let before = self.page_of(ground, dataset);
         let sync_count = next_of(before.facts().sync_count)?;
         let by_key = sorted_by_key(patches)?;
         for patch in patches {
@@ -193,13 +193,48 @@ impl Plan {
         ))
     }
 
+    fn delete_dataset(
+        &self,
+        ground: &Ground<'_>,
+        dataset: &DatasetId,
+        modified_by: &ModifiedBy,
+    ) -> Result<(Change, Outcome), Refusal> {
+        let before = self.page_of(ground, dataset);
+        if !before.exists() {
+            return Err(no_such(dataset));
+        }
+        let change = Change::DatasetDeleted {
+            dataset: dataset.clone(),
+            sync_count: next_of(before.facts().sync_count)?,
+            modified_by: modified_by.clone(),
+        };
+        Ok((
+            change,
+            Outcome::DeletedDataset(info(&dataset.name, before.facts())),
+        ))
+    }
+
+    fn page_of(&self, ground: &Ground<'_>, dataset: &DatasetId) -> Arc<Page> {
+        let head = ground.state.head(dataset);
+        let Some(location) = head.location else {
+            return Arc::new(Page::empty(head.sync_count, head.floor));
+        };
+        let page = (ground.page)(self.commit.changes.len(), dataset);
+        assert_eq!(
+            page.links()[0].location,
+            location,
+            "the page is the newest one"
+        );
+        page
+    }
+
     fn copy_dataset(
         &mut self,
         ground: &Ground<'_>,
         from: &DatasetId,
         to: &DatasetId,
     ) -> Result<(Change, Outcome), Refusal> {
-        let source = page_of(ground, from);
+        let source = self.page_of(ground, from);
         if !source.exists() {
             return Err(no_such(from));
         }
@@ -235,20 +270,6 @@ impl Plan {
         self.pages.push(planned);
         Ok((change, outcome))
     }
-}
-
-fn page_of(ground: &Ground<'_>, dataset: &DatasetId) -> Arc<Page> {
-    let head = ground.state.head(dataset);
-    let Some(location) = head.location else {
-        return Arc::new(Page::empty(head.sync_count, head.floor));
-    };
-    let page = (ground.page)(dataset);
-    assert_eq!(
-        page.links()[0].location,
-        location,
-        "the page is the newest one"
-    );
-    page
 }
 
 fn next_of(sync_count: SyncCount) -> Result<SyncCount, Refusal> {
@@ -312,26 +333,6 @@ fn written<'a>(
         },
         device_modified: patch.device_modified.unwrap_or(now),
     }
-}
-
-fn delete_dataset(
-    ground: &Ground<'_>,
-    dataset: &DatasetId,
-    modified_by: &ModifiedBy,
-) -> Result<(Change, Outcome), Refusal> {
-    let before = page_of(ground, dataset);
-    if !before.exists() {
-        return Err(no_such(dataset));
-    }
-    let change = Change::DatasetDeleted {
-        dataset: dataset.clone(),
-        sync_count: next_of(before.facts().sync_count)?,
-        modified_by: modified_by.clone(),
-    };
-    Ok((
-        change,
-        Outcome::DeletedDataset(info(&dataset.name, before.facts())),
-    ))
 }
 
 fn no_such(dataset: &DatasetId) -> Refusal {

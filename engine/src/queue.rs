@@ -22,8 +22,9 @@ use crate::types::{DatasetId, Location, PatchOp, invalid};
 pub(crate) struct Submission {
     pub(crate) proposal: Proposal,
     pub(crate) ticket: Arc<Ticket>,
-    /// The newest durable page of each dataset that exists, set when the batch is taken.
-    pub(crate) pages: HashMap<DatasetId, Arc<Page>>,
+    /// For each wish the newest durable page of its dataset, if it exists; set when the batch is
+    /// taken.
+    pub(crate) pages: Vec<Option<Arc<Page>>>,
     bytes: usize,
 }
 
@@ -56,13 +57,17 @@ impl Pin {
     }
 }
 
-/// The datasets whose pages a plan for the proposal needs.
-fn datasets(proposal: &Proposal) -> impl Iterator<Item = &DatasetId> {
-    proposal.wishes.iter().filter_map(|wish| match wish {
+/// The dataset whose page a plan for the wish needs.
+fn dataset(wish: &Wish) -> Option<&DatasetId> {
+    match wish {
         Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => Some(dataset),
         Wish::CopyDataset { from, .. } => Some(from),
         _ => None,
-    })
+    }
+}
+
+fn datasets(proposal: &Proposal) -> impl Iterator<Item = &DatasetId> {
+    proposal.wishes.iter().filter_map(dataset)
 }
 
 /// Memory that a proposal takes, near enough.
@@ -128,7 +133,7 @@ impl Queue {
         }
         self.bytes += bytes;
         self.submissions += 1;
-        let (ticket, pages) = (Arc::clone(ticket), HashMap::new());
+        let (ticket, pages) = (Arc::clone(ticket), Vec::new());
         self.waiting.push_back(Submission {
             proposal,
             ticket,
@@ -189,14 +194,8 @@ impl Queue {
         let count = self.waiting.len().min(BATCH_SUBMISSIONS_MAX);
         let mut batch: Vec<_> = self.waiting.drain(..count).collect();
         for submission in &mut batch {
-            for dataset in datasets(&submission.proposal) {
-                if let Some(Pin {
-                    page: Some(page), ..
-                }) = self.pins.get(dataset)
-                {
-                    submission.pages.insert(dataset.clone(), Arc::clone(page));
-                }
-            }
+            let page = |wish| self.pins.get(dataset(wish)?)?.page.clone();
+            submission.pages = submission.proposal.wishes.iter().map(page).collect();
         }
         batch
     }

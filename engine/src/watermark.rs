@@ -30,6 +30,8 @@ struct Inner {
     /// By the number of who waits.
     wakers: HashMap<u64, Waker>,
     next: u64,
+    /// Threads that wait, so that nobody pays for waking none.
+    threads: usize,
     closed: bool,
 }
 
@@ -39,6 +41,7 @@ impl Watermark {
             durable,
             wakers: HashMap::new(),
             next: 0,
+            threads: 0,
             closed: false,
         };
         Self {
@@ -83,8 +86,11 @@ impl Watermark {
 
     fn wake(&self, mut inner: MutexGuard<'_, Inner>) {
         let wakers = std::mem::take(&mut inner.wakers);
+        let threads = inner.threads;
         drop(inner);
-        self.moved.notify_all();
+        if threads > 0 {
+            self.moved.notify_all();
+        }
         for waker in wakers.into_values() {
             waker.wake();
         }
@@ -92,12 +98,15 @@ impl Watermark {
 
     /// Blocks until there is news after a sequence; false if the time is over or the store closed.
     pub(crate) fn wait(&self, after: Sequence, timeout: Duration) -> bool {
-        let (inner, _) = self
+        let mut inner = self.lock();
+        inner.threads += 1;
+        let (mut inner, _) = self
             .moved
-            .wait_timeout_while(self.lock(), timeout, |inner| {
+            .wait_timeout_while(inner, timeout, |inner| {
                 inner.durable.news <= after && !inner.closed
             })
             .unwrap_or_else(PoisonError::into_inner);
+        inner.threads -= 1;
         inner.durable.news > after
     }
 
