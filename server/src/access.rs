@@ -5,18 +5,25 @@
 //! was given out for it.
 
 mod credentials;
+mod developer;
+mod identity_rules;
+
+use std::sync::Arc;
 
 use crate::error::ApiError;
 use crate::realm::Realm;
-use crate::routes::{IdentityOperation, Labels, SyncOperation};
+use crate::routes::{Labels, SyncOperation};
 
 pub use credentials::{CREDENTIALS_LIFE_MS, Resolved, Temporary, give, resolve};
+pub use developer::{Developer, DeveloperKeys, KEYS_MAX, new_key_id};
+pub use identity_rules::permit_identity;
 
 /// A verified signer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
-    /// Whoever has the root key; may act for every identity.
-    Developer,
+    /// Whoever has a developer's key: the root key, which may act for every identity, or one that
+    /// is held to less.
+    Developer(Arc<Developer>),
     /// A user with temporary credentials.
     Identity {
         /// The pool.
@@ -28,6 +35,14 @@ pub enum Caller {
     },
 }
 
+impl Caller {
+    /// A developer whom nothing holds.
+    #[must_use]
+    pub fn root(key: impl Into<String>) -> Self {
+        Self::Developer(Arc::new(Developer::unrestricted(key)))
+    }
+}
+
 /// Who may call an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Who {
@@ -36,27 +51,35 @@ enum Who {
     Both,
 }
 
+/// Whether an operation changes anything that is stored. A session that a listing opens is not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    Reads,
+    Writes,
+}
+
 /// Cognito Sync, row by row as section 3 of the reference has it.
-const SYNC: [(SyncOperation, Who); 17] = {
+const SYNC: [(SyncOperation, Who, Effect); 17] = {
+    use Effect::{Reads, Writes};
     use SyncOperation as O;
     [
-        (O::BulkPublish, Who::Developer),
-        (O::GetBulkPublishDetails, Who::Developer),
-        (O::GetCognitoEvents, Who::Developer),
-        (O::SetCognitoEvents, Who::Developer),
-        (O::GetIdentityPoolConfiguration, Who::Developer),
-        (O::SetIdentityPoolConfiguration, Who::Developer),
-        (O::DescribeIdentityPoolUsage, Who::Developer),
-        (O::ListIdentityPoolUsage, Who::Developer),
-        (O::RegisterDevice, Who::Identity),
-        (O::SubscribeToDataset, Who::Identity),
-        (O::UnsubscribeFromDataset, Who::Identity),
-        (O::ListDatasets, Who::Both),
-        (O::ListRecords, Who::Both),
-        (O::DescribeDataset, Who::Both),
-        (O::DeleteDataset, Who::Both),
-        (O::DescribeIdentityUsage, Who::Both),
-        (O::UpdateRecords, Who::Both),
+        (O::BulkPublish, Who::Developer, Writes),
+        (O::GetBulkPublishDetails, Who::Developer, Reads),
+        (O::GetCognitoEvents, Who::Developer, Reads),
+        (O::SetCognitoEvents, Who::Developer, Writes),
+        (O::GetIdentityPoolConfiguration, Who::Developer, Reads),
+        (O::SetIdentityPoolConfiguration, Who::Developer, Writes),
+        (O::DescribeIdentityPoolUsage, Who::Developer, Reads),
+        (O::ListIdentityPoolUsage, Who::Developer, Reads),
+        (O::RegisterDevice, Who::Identity, Writes),
+        (O::SubscribeToDataset, Who::Identity, Writes),
+        (O::UnsubscribeFromDataset, Who::Identity, Writes),
+        (O::ListDatasets, Who::Both, Reads),
+        (O::ListRecords, Who::Both, Reads),
+        (O::DescribeDataset, Who::Both, Reads),
+        (O::DeleteDataset, Who::Both, Writes),
+        (O::DescribeIdentityUsage, Who::Both, Reads),
+        (O::UpdateRecords, Who::Both, Writes),
     ]
 };
 
@@ -65,7 +88,8 @@ const SYNC: [(SyncOperation, Who); 17] = {
 ///
 /// # Errors
 /// `NotAuthorizedException` for an identity that is gone and for a developer where only an
-/// identity makes sense; `AccessDeniedException` for an identity beyond its own.
+/// identity makes sense; `AccessDeniedException` for an identity beyond its own, and for a
+/// developer's key beyond what it is held to.
 pub fn permit(
     operation: SyncOperation,
     caller: &Caller,
@@ -73,15 +97,24 @@ pub fn permit(
     realm: Realm<'_>,
     exists: impl Fn(&str, &str) -> bool,
 ) -> Result<(), ApiError> {
-    let who = SYNC
-        .iter()
-        .find(|(row, _)| *row == operation)
-        .map(|(_, who)| *who);
+    let row = SYNC.iter().find(|(row, ..)| *row == operation);
+    let Some((_, who, effect)) = row else {
+        return Err(ApiError::bug("an operation that no row allows"));
+    };
+    let denied = |principal: &str| {
+        let action = format!("cognito-sync:{}", operation.name());
+        denied(principal, &action, &resource(operation, labels, realm))
+    };
     match caller {
-        Caller::Developer if who == Some(Who::Identity) => Err(ApiError::not_authorized(
+        Caller::Developer(_) if *who == Who::Identity => Err(ApiError::not_authorized(
             "These credentials are not valid for accessing this resource",
         )),
-        Caller::Developer => Ok(()),
+        Caller::Developer(developer) => {
+            if developer.reaches(&labels.pool) && may(developer, *effect) {
+                return Ok(());
+            }
+            Err(denied(&user(developer, realm)))
+        }
         Caller::Identity {
             pool,
             identity,
@@ -91,34 +124,16 @@ pub fn permit(
                 return Err(forbidden(identity));
             }
             let own = labels.pool == *pool && labels.identity == *identity;
-            if own && matches!(who, Some(Who::Identity | Who::Both)) {
+            if own && matches!(who, Who::Identity | Who::Both) {
                 return Ok(());
             }
-            let action = format!("cognito-sync:{}", operation.name());
-            let resource = resource(operation, labels, realm);
-            Err(denied(*authenticated, realm, &action, &resource))
+            Err(denied(&session(*authenticated, realm)))
         }
     }
 }
 
-/// Decides whether a signed operation of Cognito Identity may be called: by the developer only.
-///
-/// # Errors
-/// `AccessDeniedException` for an identity.
-pub fn permit_identity(
-    operation: IdentityOperation,
-    caller: &Caller,
-    realm: Realm<'_>,
-) -> Result<(), ApiError> {
-    match caller {
-        Caller::Developer => Ok(()),
-        Caller::Identity { authenticated, .. } => {
-            let action = format!("cognito-identity:{}", operation.name());
-            let Realm { region, account } = realm;
-            let resource = format!("arn:aws:cognito-identity:{region}:{account}:identitypool/*");
-            Err(denied(*authenticated, realm, &action, &resource))
-        }
-    }
+fn may(developer: &Developer, effect: Effect) -> bool {
+    !developer.read_only || effect == Effect::Reads
 }
 
 /// The answer to an identity that does not exist, or no longer.
@@ -127,17 +142,26 @@ pub fn forbidden(identity: &str) -> ApiError {
     ApiError::not_authorized(format!("Access to Identity '{identity}' is forbidden."))
 }
 
-fn denied(authenticated: bool, realm: Realm<'_>, action: &str, resource: &str) -> ApiError {
+fn denied(principal: &str, action: &str, resource: &str) -> ApiError {
+    ApiError::access_denied(format!(
+        "User: {principal} is not authorized to perform: {action} on resource: {resource}"
+    ))
+}
+
+/// How an identity is called.
+fn session(authenticated: bool, realm: Realm<'_>) -> String {
     let role = if authenticated {
         "Cognito_Auth_Role"
     } else {
         "Cognito_Unauth_Role"
     };
     let account = realm.account;
-    ApiError::access_denied(format!(
-        "User: arn:aws:sts::{account}:assumed-role/{role}/CognitoIdentityCredentials is not \
-         authorized to perform: {action} on resource: {resource}"
-    ))
+    format!("arn:aws:sts::{account}:assumed-role/{role}/CognitoIdentityCredentials")
+}
+
+/// How a developer's key is called.
+fn user(developer: &Developer, realm: Realm<'_>) -> String {
+    format!("arn:aws:iam::{}:user/{}", realm.account, developer.key)
 }
 
 /// The name of what a path names. Of a listing of datasets the dataset is the literal `null`, as
@@ -196,15 +220,15 @@ mod tests {
     #[test]
     fn every_operation_has_one_row() {
         for operation in SyncOperation::ALL {
-            let rows = SYNC.iter().filter(|(row, _)| row == operation).count();
+            let rows = SYNC.iter().filter(|(row, ..)| row == operation).count();
             assert_eq!(rows, 1, "{}", operation.name());
         }
     }
 
     #[test]
     fn the_table_is_kept() {
-        for (operation, who) in SYNC {
-            let developer = ask(operation, &Caller::Developer, &labels());
+        for (operation, who, _) in SYNC {
+            let developer = ask(operation, &Caller::root("AKIAROOT"), &labels());
             let own = ask(operation, &identity(), &labels());
             assert_eq!(
                 developer.is_ok(),
@@ -286,13 +310,49 @@ mod tests {
     }
 
     #[test]
-    fn pools_are_the_developers() {
-        let operation = IdentityOperation::CreateIdentityPool;
+    fn a_key_is_held_to_its_pools_and_to_reading() {
+        let held = |pools: &[&str], read_only| {
+            Caller::Developer(Arc::new(Developer {
+                pools: pools.iter().map(|&pool| pool.to_owned()).collect(),
+                read_only,
+                ..Developer::unrestricted("AKIAONE")
+            }))
+        };
+        let nowhere = Labels::default();
+        for (operation, who, effect) in SYNC {
+            let ok = |caller: &Caller, labels: &Labels| match ask(operation, caller, labels) {
+                Ok(()) => true,
+                Err(error) => {
+                    let denied = error.kind.name() == "AccessDeniedException";
+                    assert_eq!(denied, who != Who::Identity, "{}", operation.name());
+                    false
+                }
+            };
+            let (developers, reads) = (who != Who::Identity, effect == Effect::Reads);
+            let name = operation.name();
+            assert_eq!(
+                ok(&held(&["us-east-1:aa"], false), &labels()),
+                developers,
+                "{name}"
+            );
+            assert!(!ok(&held(&["us-east-1:cc"], false), &labels()), "{name}");
+            assert!(!ok(&held(&["us-east-1:aa"], false), &nowhere), "{name}");
+            assert_eq!(
+                ok(&held(&[], true), &labels()),
+                developers && reads,
+                "{name}"
+            );
+        }
+        let pool = Labels {
+            pool: labels().pool,
+            ..Labels::default()
+        };
+        let error = ask(SyncOperation::BulkPublish, &held(&[], true), &pool).unwrap_err();
         assert_eq!(
-            permit_identity(operation, &Caller::Developer, REALM),
-            Ok(())
+            error.message,
+            "User: arn:aws:iam::000000000000:user/AKIAONE is not authorized to perform: \
+             cognito-sync:BulkPublish on resource: arn:aws:cognito-sync:us-east-1:000000000000:\
+             identitypool/us-east-1:aa"
         );
-        let error = permit_identity(operation, &identity(), REALM).unwrap_err();
-        assert_eq!(error.kind.name(), "AccessDeniedException");
     }
 }

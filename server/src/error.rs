@@ -35,6 +35,8 @@ pub struct ApiError {
     pub kind: ErrorKind,
     /// For people; some clients match on the beginning of it.
     pub message: String,
+    /// When to try again, if that is known.
+    pub retry_after_seconds: Option<u64>,
 }
 
 macro_rules! kinds {
@@ -187,6 +189,12 @@ constructors! {
     not_implemented = NotImplemented,
     /// Two writes of one thing at once; trying again may help.
     concurrent_modification = ConcurrentModification,
+    /// Push is not configured for this.
+    invalid_configuration = InvalidConfiguration,
+    /// A bulk publish runs already.
+    duplicate_request = DuplicateRequest,
+    /// A bulk publish succeeded less than a day ago.
+    already_streamed = AlreadyStreamed,
     /// The pool is not set up for this.
     invalid_pool_configuration = InvalidIdentityPoolConfiguration,
     /// The developer user belongs to another identity.
@@ -196,24 +204,42 @@ constructors! {
 impl ApiError {
     /// Any exception with its message; the named constructors read better.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into() }
+        Self {
+            kind,
+            message: message.into(),
+            retry_after_seconds: None,
+        }
+    }
+
+    /// The same, with when to try again: rounded up to whole seconds, as HTTP counts them.
+    #[must_use]
+    pub fn after_ms(self, wait_ms: u64) -> Self {
+        Self {
+            retry_after_seconds: Some(wait_ms.div_ceil(1000)),
+            ..self
+        }
     }
 
     /// Our fault: logs what was being done and the whole chain of causes, tells the caller
     /// nothing of it.
     pub fn fault(doing: &str, error: &(dyn StdError + 'static)) -> Self {
         tracing::error!("{doing}: {}", Chain(error));
-        Self::hidden()
+        Self::internal()
     }
 
     /// Our fault, without an error value to blame.
     pub fn bug(what: &str) -> Self {
         tracing::error!("this should not happen: {what}");
-        Self::hidden()
+        Self::internal()
     }
 
-    fn hidden() -> Self {
-        Self::new(ErrorKind::Internal, "The request failed because of an internal error.")
+    /// Our fault, which was logged already.
+    #[must_use]
+    pub fn internal() -> Self {
+        Self::new(
+            ErrorKind::Internal,
+            "The request failed because of an internal error.",
+        )
     }
 }
 
@@ -321,8 +347,14 @@ mod tests {
             client: SyncCount::new(3).unwrap(),
         };
         let error = ApiError::from(EngineError::from(conflict));
-        assert_eq!(error, ApiError::conflict("Current SyncCount for: level is: 7 not: 3"));
-        let limit = Refusal::LimitExceeded { limit: Limit::RecordsPerDataset, max: 1024 };
+        assert_eq!(
+            error,
+            ApiError::conflict("Current SyncCount for: level is: 7 not: 3")
+        );
+        let limit = Refusal::LimitExceeded {
+            limit: Limit::RecordsPerDataset,
+            max: 1024,
+        };
         assert_eq!(ApiError::from(limit).kind, ErrorKind::LimitExceeded);
         assert_eq!(ApiError::from(Refusal::Busy).kind.status(Api::Sync), 429);
         let missing = Refusal::NoSuchSyncCount(SyncCount::new(9).unwrap());
@@ -335,8 +367,15 @@ mod tests {
     #[test]
     fn a_fault_tells_the_caller_nothing() {
         let source = Arc::new(io::Error::other("device on fire"));
-        let fault = Fault::Io { doing: "sync", path: "hot/7.log".into(), source };
-        assert_eq!(Chain(&fault).to_string(), "cannot sync hot/7.log: device on fire");
+        let fault = Fault::Io {
+            doing: "sync",
+            path: "hot/7.log".into(),
+            source,
+        };
+        assert_eq!(
+            Chain(&fault).to_string(),
+            "cannot sync hot/7.log: device on fire"
+        );
         let error = ApiError::from(fault);
         assert_eq!(error.kind, ErrorKind::Internal);
         assert!(!error.message.contains("hot") && !error.message.contains("fire"));

@@ -72,7 +72,7 @@ impl Fixture {
 
     /// Calls an operation of Cognito Identity as the developer.
     pub(crate) async fn identity(&self, operation: &str, body: Value) -> Result<Value, ApiError> {
-        self.identity_as(Some(&Caller::Developer), operation, body)
+        self.identity_as(Some(&Caller::root("AKIAROOT")), operation, body)
             .await
     }
 
@@ -89,6 +89,23 @@ impl Fixture {
         let body = body.to_string();
         let answer = identity::answer(&self.site, caller, *operation, body.as_bytes()).await?;
         Ok(serde_json::from_slice(&answer).unwrap())
+    }
+
+    /// Calls an operation of Cognito Sync on a pool as the developer.
+    pub(crate) async fn sync(
+        &self,
+        operation: &str,
+        pool: &str,
+        body: Value,
+    ) -> Result<Value, ApiError> {
+        let developer = Caller::root("AKIAROOT");
+        let user = User {
+            fixture: self,
+            pool: pool.to_owned(),
+            identity: String::new(),
+            caller: developer,
+        };
+        user.call(operation, "", "", body).await
     }
 
     /// A pool that allows guests and has the developer provider `login.game`.
@@ -130,7 +147,14 @@ impl Fixture {
             text(credentials, "SessionToken"),
         );
         let (site, now_ms) = (&self.site, self.site.now().get());
-        let found = access::resolve(&site.keys, &site.root, &id, Some(&token), now_ms);
+        let found = access::resolve(
+            &site.keys,
+            &site.root,
+            &site.developers,
+            &id,
+            Some(&token),
+            now_ms,
+        );
         assert_eq!(found.secret.expose(), text(credentials, "SecretKey"));
         found.caller()
     }

@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use uuid::Uuid;
 
+use crate::bucket::{Bucket, Rate};
+
 /// Guests that may come at once: ten seconds of the default rate.
 const BURST: u64 = 250;
-/// Parts of a guest in which a bucket is counted: one millisecond at a rate of one.
-const PARTS: u64 = 1000;
 
 /// Why an identity may not come to be now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,9 +36,7 @@ pub struct Guests {
 #[derive(Debug, Default)]
 struct Pool {
     identities: u64,
-    /// Spent parts of the bucket, at `at_ms`; a full bucket is zero.
-    spent: u64,
-    at_ms: u64,
+    bucket: Bucket,
 }
 
 impl Guests {
@@ -65,19 +63,13 @@ impl Guests {
         if self.per_second == 0 {
             return Ok(());
         }
+        let rate = Rate {
+            per_second: self.per_second,
+            burst: BURST,
+        };
         let mut pools = self.lock();
-        let pool = pools.entry(pool).or_default();
-        // A clock that was set back neither fills nor empties the bucket.
-        let passed_ms = now_ms.saturating_sub(pool.at_ms);
-        pool.spent = pool
-            .spent
-            .saturating_sub(passed_ms.saturating_mul(self.per_second));
-        pool.at_ms = now_ms;
-        if pool.spent + PARTS > BURST * PARTS {
-            return Err(Refused::TooFast);
-        }
-        pool.spent += PARTS;
-        Ok(())
+        let bucket = &mut pools.entry(pool).or_default().bucket;
+        bucket.take(rate, now_ms).map_err(|_| Refused::TooFast)
     }
 
     /// Reserves a place for an identity of a pool.
@@ -107,6 +99,18 @@ impl Guests {
         self.lock().get(&pool).map_or(0, |pool| pool.identities)
     }
 
+    /// An identity of a pool is gone.
+    pub fn gone(&self, pool: Uuid) {
+        if let Some(pool) = self.lock().get_mut(&pool) {
+            pool.identities = pool.identities.saturating_sub(1);
+        }
+    }
+
+    /// A pool is gone, with all its identities.
+    pub fn forget(&self, pool: Uuid) {
+        self.lock().remove(&pool);
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Pool>> {
         self.pools.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -133,7 +137,8 @@ impl Drop for Place {
         if !self.kept
             && let Some(pool) = self.guests.lock().get_mut(&self.pool)
         {
-            pool.identities -= 1;
+            // The pool may have gone and come back empty in between.
+            pool.identities = pool.identities.saturating_sub(1);
         }
     }
 }
@@ -182,5 +187,11 @@ mod tests {
         guests.reserve(POOL).unwrap().keep();
         assert_eq!(guests.reserve(POOL).unwrap_err(), Refused::Full { max: 2 });
         assert_eq!(guests.identities(POOL), 2);
+        guests.gone(POOL);
+        assert_eq!(guests.identities(POOL), 1);
+        let place = guests.reserve(POOL).unwrap();
+        guests.forget(POOL);
+        drop(place);
+        assert_eq!(guests.identities(POOL), 0);
     }
 }

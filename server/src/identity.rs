@@ -1,18 +1,28 @@
-//! The operations of Cognito Identity that signing in needs, and what is common to them.
+//! The operations of Cognito Identity, and what is common to them.
 //!
 //! Pools, identities and logins are records in the engine's metadata. Whatever belongs together is
 //! changed in one proposal that names the versions it was decided on, so that two calls at once
 //! never make two identities of one user.
 
+mod acting;
 mod birth;
 mod developer;
 mod get_credentials;
 mod get_id;
 mod get_open_id_token;
+mod identities;
 mod jwks;
 mod logins;
+mod merge;
 mod open_id;
+mod owner;
 mod pools;
+mod removal;
+mod roles;
+pub mod sts;
+mod tags;
+mod unlink;
+mod users;
 
 use serde::Serialize;
 use uuid::Uuid;
@@ -26,10 +36,13 @@ use crate::wire::{Violations, json};
 
 pub use jwks::well_known;
 
+/// How often a change is decided anew when another one came first.
+const TRIES: usize = 16;
+
 /// Answers one operation: the JSON of its output. `caller` is who signed it, if it is signed.
 ///
 /// # Errors
-/// Whatever the operation refuses, or `NotImplementedException`.
+/// Whatever the operation refuses.
 pub async fn answer(
     site: &Site,
     caller: Option<&Caller>,
@@ -41,7 +54,9 @@ pub async fn answer(
         let caller = caller.ok_or_else(|| {
             ApiError::missing_authentication_token("Missing Authentication Token")
         })?;
-        access::permit_identity(operation, caller, site.realm())?;
+        access::permit_identity(operation, caller, body, site.realm(), |pool, identity| {
+            site.has_identity(pool, identity)
+        })?;
     }
     match operation {
         O::CreateIdentityPool => output(&pools::create(site, json::read(body)?).await?),
@@ -57,10 +72,42 @@ pub async fn answer(
         O::GetOpenIdTokenForDeveloperIdentity => {
             output(&developer::get_open_id_token(site, json::read(body)?).await?)
         }
-        _ => Err(ApiError::not_implemented(format!(
-            "{} is not implemented in this version",
-            operation.name()
-        ))),
+        _ => answer_more(site, operation, body).await,
+    }
+}
+
+/// What the developer does with pools, users and identities beside signing them in.
+async fn answer_more(
+    site: &Site,
+    operation: IdentityOperation,
+    body: &[u8],
+) -> Result<Vec<u8>, ApiError> {
+    use IdentityOperation as O;
+    match operation {
+        O::UpdateIdentityPool => {
+            let named = json::read(body)?;
+            output(&pools::update(site, named, json::read(body)?).await?)
+        }
+        O::DeleteIdentityPool => output(&removal::delete_pool(site, json::read(body)?).await?),
+        O::DeleteIdentities => output(&removal::delete_identities(site, json::read(body)?).await?),
+        O::DescribeIdentity => output(&identities::describe(site, json::read(body)?).await?),
+        O::ListIdentities => output(&identities::list(site, json::read(body)?).await?),
+        O::LookupDeveloperIdentity => output(&users::lookup(site, json::read(body)?).await?),
+        O::MergeDeveloperIdentities => output(&users::merge_users(site, json::read(body)?).await?),
+        O::UnlinkDeveloperIdentity => output(&users::unlink_user(site, json::read(body)?).await?),
+        O::UnlinkIdentity => output(&unlink::unlink_identity(site, json::read(body)?).await?),
+        O::GetIdentityPoolRoles => output(&roles::get_roles(site, json::read(body)?).await?),
+        O::SetIdentityPoolRoles => output(&roles::set_roles(site, json::read(body)?).await?),
+        O::GetPrincipalTagAttributeMap => {
+            output(&roles::get_principal_tags(site, json::read(body)?).await?)
+        }
+        O::SetPrincipalTagAttributeMap => {
+            output(&roles::set_principal_tags(site, json::read(body)?).await?)
+        }
+        O::TagResource => output(&tags::tag(site, json::read(body)?).await?),
+        O::UntagResource => output(&tags::untag(site, json::read(body)?).await?),
+        O::ListTagsForResource => output(&tags::list(site, json::read(body)?).await?),
+        _ => Err(ApiError::bug("an operation that nothing answers")),
     }
 }
 
@@ -70,7 +117,7 @@ fn output<T: Serialize>(output: &T) -> Result<Vec<u8>, ApiError> {
 
 /// A pool that exists.
 async fn pool(site: &Site, pool: &str) -> Result<(Id, PoolRecord), ApiError> {
-    let missing = || ApiError::not_found(format!("IdentityPool '{pool}' not found"));
+    let missing = || no_pool(pool);
     let id = Id::parse(pool).ok_or_else(missing)?;
     let (record, _) = site
         .load(stored::pool_key(&id))
@@ -87,8 +134,9 @@ struct Found {
     record: IdentityRecord,
 }
 
-/// The identity of an id that came without its pool; `None` if it does not exist, or no longer.
-async fn find(site: &Site, identity: &str) -> Result<Option<Found>, ApiError> {
+/// Where the identity of an id is at home that came without its pool, also if it was merged into
+/// another one; `None` if it does not exist, or was deleted.
+async fn home(site: &Site, identity: &str) -> Result<Option<(Id, Id, PoolRecord)>, ApiError> {
     let Some(identity) = Id::parse(identity) else {
         return Ok(None);
     };
@@ -102,7 +150,13 @@ async fn find(site: &Site, identity: &str) -> Result<Option<Found>, ApiError> {
         region: home.region,
         uuid: Uuid::from_bytes(home.pool),
     };
-    let Some((pool_record, _)) = site.load(stored::pool_key(&pool)).await? else {
+    let record = site.load(stored::pool_key(&pool)).await?;
+    Ok(record.map(|(record, _)| (identity, pool, record)))
+}
+
+/// The identity of an id that came without its pool; `None` if it does not exist, or no longer.
+async fn find(site: &Site, identity: &str) -> Result<Option<Found>, ApiError> {
+    let Some((identity, pool, pool_record)) = home(site, identity).await? else {
         return Ok(None);
     };
     let record = site
@@ -114,6 +168,10 @@ async fn find(site: &Site, identity: &str) -> Result<Option<Found>, ApiError> {
         identity,
         record,
     }))
+}
+
+fn no_pool(pool: &str) -> ApiError {
+    ApiError::not_found(format!("IdentityPool '{pool}' not found"))
 }
 
 fn no_identity(identity: &str) -> ApiError {

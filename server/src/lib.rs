@@ -1,19 +1,25 @@
 //! The frontend of Syncline: both APIs over HTTP, on the embedded engine.
 //!
 //! Modules import only from layers below their own:
-//! 0 `config error metrics` · 1 `routes sigv4 session wire` · 2 `access site` · 3 `ops identity` ·
-//! 4 `service` · 5 `listen` · 6 `main`.
+//! 0 `bucket error metrics realm` · 1 `config` ·
+//! 2 `guests outbound routes seal sigv4 throttle wire` · 3 `access providers session` · 4 `site` ·
+//! 5 `identity ops start` · 6 `keyring service` · 7 `listen` · 8 `cli` · 9 `main`, the last two in
+//! the program only.
 
 pub mod access;
+pub mod bucket;
 pub mod config;
 pub mod error;
 #[cfg(test)]
 mod fixture;
 pub mod guests;
 pub mod identity;
+pub mod keyring;
 pub mod listen;
 pub mod metrics;
 pub mod ops;
+pub mod outbound;
+pub mod providers;
 pub mod realm;
 pub mod routes;
 pub mod seal;
@@ -21,4 +27,6 @@ pub mod service;
 pub mod session;
 pub mod sigv4;
 pub mod site;
+pub mod start;
+pub mod throttle;
 pub mod wire;

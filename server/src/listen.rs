@@ -17,7 +17,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::config::{Config, TimeoutsConfig};
@@ -29,18 +29,24 @@ const HEADER_BYTES_MAX: usize = 32 << 10;
 /// What is read ahead of a connection; the header block must fit. Beside it the library takes at
 /// most 100 headers.
 const BUFFER_BYTES_MAX: usize = 64 << 10;
-/// How long a closed connection may go on sending before its socket goes: cut off at once, its
-/// peer might lose the answer that says why.
-const LINGER: Duration = Duration::from_secs(1);
 /// First and longest pause after a failed accept.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_secs(1));
 
 const _: () = assert!(HEADER_BYTES_MAX < BUFFER_BYTES_MAX);
 
-/// A bound socket that does not accept yet.
+/// Clients that may wait in the kernel to be accepted.
+const BACKLOG: u32 = 1024;
+
+/// A taken address. Nobody can connect yet, so whoever waits for the server sees it refuse until
+/// it is ready.
+pub struct Bound {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+/// A socket to which clients can connect.
 pub struct Listener {
     socket: TcpListener,
-    address: SocketAddr,
 }
 
 /// What every connection of a listener shares.
@@ -51,13 +57,19 @@ struct Serving {
     stopping: watch::Receiver<bool>,
 }
 
-impl Listener {
+impl Bound {
     /// Takes an address; port 0 takes a free port.
     ///
     /// # Errors
     /// What the system says.
-    pub async fn bind(address: SocketAddr) -> io::Result<Self> {
-        let socket = TcpListener::bind(address).await?;
+    pub fn bind(address: SocketAddr) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4()?,
+            SocketAddr::V6(_) => TcpSocket::new_v6()?,
+        };
+        // Else a restart would have to wait for the last connections to be forgotten.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
         let address = socket.local_addr()?;
         Ok(Self { socket, address })
     }
@@ -68,6 +80,18 @@ impl Listener {
         self.address
     }
 
+    /// From now on clients can connect; they are served as soon as somebody accepts them.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn listen(self) -> io::Result<Listener> {
+        Ok(Listener {
+            socket: self.socket.listen(BACKLOG)?,
+        })
+    }
+}
+
+impl Listener {
     /// Serves until `stop` resolves, then lets what runs finish for as long as is configured.
     /// Returns how many connections had to be cut off.
     pub async fn serve(
@@ -78,7 +102,12 @@ impl Listener {
     ) -> usize {
         let (stopping_sender, stopping) = watch::channel(false);
         let timeouts = config.timeouts;
-        let serving = Arc::new(Serving { service, http: http(), timeouts, stopping });
+        let serving = Arc::new(Serving {
+            service,
+            http: http(),
+            timeouts,
+            stopping,
+        });
         let connections = descriptors::reserve(config.limits.connections);
         let places = Arc::new(Semaphore::new(connections));
         let mut tasks = tokio::task::JoinSet::new();
@@ -161,7 +190,8 @@ impl Serving {
         if let Err(error) = result {
             tracing::debug!("a connection ended: {}", crate::error::Chain(&error));
         }
-        linger(connection.into_parts().io.into_inner().into_inner()).await;
+        let stream = connection.into_parts().io.into_inner().into_inner();
+        linger(stream, self.timeouts.linger()).await;
     }
 
     async fn is_stopping(&self) {
@@ -181,18 +211,21 @@ fn http() -> http1::Builder {
 }
 
 /// Reads what the peer still sends until it has read our last words or time is over.
-async fn linger(mut stream: TcpStream) {
+async fn linger(mut stream: TcpStream, time: Duration) {
     if stream.shutdown().await.is_err() {
         return;
     }
     let mut scrap = vec![0; 4096];
     let until_end = async { while matches!(stream.read(&mut scrap).await, Ok(1..)) {} };
     // Over either way.
-    let _ = tokio::time::timeout(LINGER, until_end).await;
+    let _ = tokio::time::timeout(time, until_end).await;
 }
 
 /// Errors that only tell of a client gone before it was accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+    matches!(
+        error.kind(),
+        ConnectionAborted | ConnectionRefused | ConnectionReset
+    )
 }

@@ -1,2 +1,7 @@
-//! The command line of the server.
-fn main() {}
+//! The program.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}

@@ -42,8 +42,7 @@ pub struct StoreFigures {
     pub segments: u64,
     pub log_bytes: u64,
     pub batches: u64,
-    pub commits: u64,
-    pub queued: u64,
+    pub waiting: u64,
     pub halted: bool,
 }
 
@@ -70,8 +69,7 @@ struct StoreGauges {
     segments: Figure,
     log_bytes: Figure,
     batches: Figure,
-    commits: Figure,
-    queued: Figure,
+    waiting: Figure,
     halted: Figure,
 }
 
@@ -88,13 +86,23 @@ impl Metrics {
         let connections = Gauge::default();
         registry.register("connections", "Connections open now", connections.clone());
         let store = StoreGauges::new(registry.sub_registry_with_prefix("store"));
-        Self { registry, requests, seconds, connections, store }
+        Self {
+            registry,
+            requests,
+            seconds,
+            connections,
+            store,
+        }
     }
 
     /// Counts one answer.
     pub fn answered(&self, operation: &'static str, status: u16, elapsed: Duration) {
-        self.requests.get_or_create(&RequestLabels { operation, status }).inc();
-        self.seconds.get_or_create(&OperationLabel { operation }).observe(elapsed.as_secs_f64());
+        self.requests
+            .get_or_create(&RequestLabels { operation, status })
+            .inc();
+        self.seconds
+            .get_or_create(&OperationLabel { operation })
+            .observe(elapsed.as_secs_f64());
     }
 
     /// Counts a connection for as long as the answer lives.
@@ -139,19 +147,24 @@ impl StoreGauges {
             gauge
         };
         Self {
-            pools: gauge("pools", "Pools with datasets"),
-            identities: gauge("identities", "Identities with datasets"),
+            pools: gauge(
+                "pools",
+                "Pools that have identities with datasets, or had some",
+            ),
+            identities: gauge("identities", "Identities that have datasets, or had some"),
             datasets: gauge("datasets", "Live datasets"),
             bytes: gauge("bytes", "Bytes of keys and values of live records"),
             metadata: gauge("metadata", "Metadata values"),
             sequence: gauge("sequence", "Sequence of the last durable commit"),
             cache_bytes: gauge("cache_bytes", "Bytes of pages kept in memory"),
             segments: gauge("segments", "Segments of the log"),
-            log_bytes: gauge("log_bytes", "Bytes of the log"),
+            log_bytes: gauge("log_bytes", "Bytes of frames in the log"),
             batches: gauge("batches", "Batches written since the start, one sync each"),
-            commits: gauge("commits", "Commits written since the start"),
-            queued: gauge("queued", "Proposals that wait for the log"),
-            halted: gauge("halted", "1 if writes are refused since a write or sync failed"),
+            waiting: gauge("waiting", "Proposals that are not answered yet"),
+            halted: gauge(
+                "halted",
+                "1 if writes are refused since a write or sync failed",
+            ),
         }
     }
 
@@ -166,8 +179,7 @@ impl StoreGauges {
         self.segments.set(figures.segments);
         self.log_bytes.set(figures.log_bytes);
         self.batches.set(figures.batches);
-        self.commits.set(figures.commits);
-        self.queued.set(figures.queued);
+        self.waiting.set(figures.waiting);
         self.halted.set(u64::from(figures.halted));
     }
 }
@@ -188,7 +200,10 @@ mod tests {
         metrics.answered("UpdateRecords", 409, Duration::from_micros(150));
         metrics.answered("UpdateRecords", 200, Duration::from_secs(9));
         let open = metrics.connection();
-        let figures = StoreFigures { datasets: 7, ..StoreFigures::default() };
+        let figures = StoreFigures {
+            datasets: 7,
+            ..StoreFigures::default()
+        };
         let page = metrics.render(&figures);
         for line in [
             r#"syncline_requests_total{operation="UpdateRecords",status="200"} 2"#,
@@ -199,9 +214,16 @@ mod tests {
             "syncline_store_datasets 7",
             "# EOF",
         ] {
-            assert!(page.lines().any(|found| found == line), "no {line} in\n{page}");
+            assert!(
+                page.lines().any(|found| found == line),
+                "no {line} in\n{page}"
+            );
         }
         drop(open);
-        assert!(metrics.render(&figures).contains("syncline_connections 0\n"));
+        assert!(
+            metrics
+                .render(&figures)
+                .contains("syncline_connections 0\n")
+        );
     }
 }

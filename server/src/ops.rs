@@ -3,7 +3,13 @@
 //! [`answer`] is the way in: it checks who asks and what is named, calls the operation and lays
 //! out its answer. An operation gets a [`Target`] whose pool and identity exist.
 
+mod bulk_publish;
+mod change;
+mod configuration;
 mod datasets;
+mod devices;
+mod events;
+mod first_answer;
 mod list_records;
 mod page;
 mod update_records;
@@ -23,7 +29,7 @@ use crate::wire::{EpochSeconds, Query, Violations, sync as wire};
 /// Answers one operation: the JSON of its output.
 ///
 /// # Errors
-/// Whatever the operation refuses, or `NotImplementedException`.
+/// Whatever the operation refuses.
 pub async fn answer(
     site: &Site,
     caller: &Caller,
@@ -59,18 +65,19 @@ pub async fn answer(
             let query = Query::parse(raw_query)?;
             json(&usage::list_identity_pool_usage(site, &query).await?)
         }
-        O::BulkPublish
-        | O::GetBulkPublishDetails
-        | O::GetCognitoEvents
-        | O::GetIdentityPoolConfiguration
-        | O::RegisterDevice
-        | O::SetCognitoEvents
-        | O::SetIdentityPoolConfiguration
-        | O::SubscribeToDataset
-        | O::UnsubscribeFromDataset => Err(ApiError::not_implemented(format!(
-            "{} is not implemented in this version",
-            operation.name()
-        ))),
+        O::BulkPublish => json(&bulk_publish::start(site, &target).await?),
+        O::GetBulkPublishDetails => json(&bulk_publish::details(site, &target).await?),
+        O::GetCognitoEvents => json(&events::get(site, &target).await?),
+        O::SetCognitoEvents => json(&events::set(site, &target, body).await?),
+        O::GetIdentityPoolConfiguration => json(&configuration::get(site, &target).await?),
+        O::SetIdentityPoolConfiguration => json(&configuration::set(site, &target, body).await?),
+        O::RegisterDevice => json(&devices::register_device(site, caller, &target, body).await?),
+        O::SubscribeToDataset => {
+            json(&devices::subscribe(site, caller, &target, &labels.device).await?)
+        }
+        O::UnsubscribeFromDataset => {
+            json(&devices::unsubscribe(site, caller, &target, &labels.device).await?)
+        }
     }
 }
 
@@ -164,15 +171,20 @@ impl Target {
     /// The answer to a refused proposal: what [`Target::still_there`] expects is gone, or a refusal
     /// that says it itself.
     fn refused(&self, caller: &Caller, error: Error) -> ApiError {
-        let Error::Refusal(Refusal::Unexpected { .. }) = error else {
-            return error.into();
-        };
+        match error {
+            Error::Refusal(Refusal::Unexpected { .. }) => self.gone(caller),
+            error => error.into(),
+        }
+    }
+
+    /// The answer when pool or identity went away meanwhile.
+    fn gone(&self, caller: &Caller) -> ApiError {
         let identity = self
             .identity
             .as_ref()
             .map_or("", |(identity, _)| identity.as_str());
         match caller {
-            Caller::Developer => no_identity(identity),
+            Caller::Developer(_) => no_identity(identity),
             Caller::Identity { .. } => access::forbidden(identity),
         }
     }

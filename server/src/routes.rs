@@ -56,7 +56,10 @@ impl IdentityOperation {
     #[must_use]
     pub fn is_signed(self) -> bool {
         use IdentityOperation::{GetCredentialsForIdentity, GetId, GetOpenIdToken, UnlinkIdentity};
-        !matches!(self, GetId | GetCredentialsForIdentity | GetOpenIdToken | UnlinkIdentity)
+        !matches!(
+            self,
+            GetId | GetCredentialsForIdentity | GetOpenIdToken | UnlinkIdentity
+        )
     }
 
     /// Finds the operation that an `X-Amz-Target` header names.
@@ -65,13 +68,18 @@ impl IdentityOperation {
     /// `UnknownOperationException` if it names none.
     pub fn resolve(target: &str) -> Result<Self, ApiError> {
         let name = target.strip_prefix(Self::TARGET);
-        name.and_then(|name| Self::ALL.iter().copied().find(|operation| operation.name() == name))
-            .ok_or_else(|| {
-                let known = Self::TARGET;
-                ApiError::unknown_operation(format!(
-                    "X-Amz-Target must be {known}<operation>, not {target:?}."
-                ))
-            })
+        name.and_then(|name| {
+            Self::ALL
+                .iter()
+                .copied()
+                .find(|operation| operation.name() == name)
+        })
+        .ok_or_else(|| {
+            let known = Self::TARGET;
+            ApiError::unknown_operation(format!(
+                "X-Amz-Target must be {known}<operation>, not {target:?}."
+            ))
+        })
     }
 }
 
@@ -108,7 +116,11 @@ struct Route {
 }
 
 const fn route(method: &'static str, template: &'static str, operation: SyncOperation) -> Route {
-    Route { method, template, operation }
+    Route {
+        method,
+        template,
+        operation,
+    }
 }
 
 /// Every path of Cognito Sync. Note the two spellings of "identity" and the lone camel case: they
@@ -137,6 +149,15 @@ const ROUTES: [Route; 17] = {
     ]
 };
 
+impl SyncOperation {
+    /// Method and path, with `{Labels}` in it.
+    #[must_use]
+    pub fn route(self) -> Option<(&'static str, &'static str)> {
+        let route = ROUTES.iter().find(|route| route.operation == self)?;
+        Some((route.method, route.template))
+    }
+}
+
 /// Finds the operation of Cognito Sync that a method and a raw path name.
 ///
 /// # Errors
@@ -157,7 +178,9 @@ pub fn resolve(method: &str, path: &str) -> Result<(SyncOperation, Labels), ApiE
         return Err(ApiError::unknown_operation("No operation has this path."));
     }
     let allowed = allowed.join(", ");
-    Err(ApiError::method_not_allowed(format!("This path has {allowed}, not {method:?}.")))
+    Err(ApiError::method_not_allowed(format!(
+        "This path has {allowed}, not {method:?}."
+    )))
 }
 
 fn is_label(segment: &str) -> bool {
@@ -197,11 +220,18 @@ mod tests {
     #[test]
     fn the_table_has_every_operation_once() {
         for operation in SyncOperation::ALL {
-            let rows = ROUTES.iter().filter(|route| route.operation == *operation).count();
+            let rows = ROUTES
+                .iter()
+                .filter(|route| route.operation == *operation)
+                .count();
             assert_eq!(rows, 1, "{}", operation.name());
         }
         for route in &ROUTES {
-            for segment in route.template.split('/').filter(|segment| is_label(segment)) {
+            for segment in route
+                .template
+                .split('/')
+                .filter(|segment| is_label(segment))
+            {
                 assert!(Labels::default().place(segment).is_some(), "{segment}");
             }
         }
@@ -250,7 +280,10 @@ mod tests {
         }
         let error = resolve("PUT", DATASET).unwrap_err();
         assert_eq!(error.kind, ErrorKind::MethodNotAllowed);
-        assert_eq!(error.message, "This path has GET, POST, DELETE, not \"PUT\".");
+        assert_eq!(
+            error.message,
+            "This path has GET, POST, DELETE, not \"PUT\"."
+        );
         assert_eq!(kind("get", "/identitypools"), ErrorKind::MethodNotAllowed);
         assert_eq!(kind("GET", "/identitypools/%ff"), ErrorKind::Serialization);
     }
@@ -260,11 +293,19 @@ mod tests {
         let operation = IdentityOperation::resolve("AWSCognitoIdentityService.GetId").unwrap();
         assert_eq!(operation, IdentityOperation::GetId);
         assert!(!operation.is_signed());
-        for target in ["", "GetId", "AWSCognitoIdentityService.getId", "Other.GetId"] {
+        for target in [
+            "",
+            "GetId",
+            "AWSCognitoIdentityService.getId",
+            "Other.GetId",
+        ] {
             let error = IdentityOperation::resolve(target).unwrap_err();
             assert_eq!(error.kind, ErrorKind::UnknownOperation, "{target}");
         }
-        let unsigned = IdentityOperation::ALL.iter().filter(|o| !o.is_signed()).count();
+        let unsigned = IdentityOperation::ALL
+            .iter()
+            .filter(|o| !o.is_signed())
+            .count();
         assert_eq!(unsigned, 4);
     }
 }

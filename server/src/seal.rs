@@ -6,6 +6,7 @@
 //! master secret, so that a token of one kind is never taken for another.
 
 mod file;
+mod rotation;
 mod signing;
 
 use std::path::Path;
@@ -18,6 +19,7 @@ use sha2::Sha256;
 use crate::config::Secret;
 
 pub use file::KeysError;
+pub use rotation::{Rotated, rotate};
 pub use signing::SigningKey;
 
 /// Version of the sealed form.
@@ -30,6 +32,13 @@ const MAC_BYTES: usize = 32;
 const TEXT_CHARS_MAX: usize = 8192;
 /// Bytes of a temporary secret key before base64: 40 characters, the length that clients know.
 const SECRET_BYTES: usize = 30;
+
+/// How long after its retirement a key is believed under seals: as long as what it sealed may be
+/// good, temporary credentials being the longest.
+pub const SEALED_LIFE_MS: u64 = 3600 * 1000;
+/// How long after its retirement the signature of a key is believed: a day, as long as a login
+/// token may be good.
+pub const SIGNED_LIFE_MS: u64 = 24 * 3600 * 1000;
 
 /// What a sealed text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,11 +67,22 @@ impl Purpose {
 pub struct Keys {
     sealing: Vec<SealingKey>,
     signing: Vec<SigningKey>,
+    developers: Option<(u32, [u8; 32])>,
+}
+
+/// A master secret as it is stored.
+#[derive(Clone)]
+pub(crate) struct Master {
+    pub(crate) id: u32,
+    pub(crate) secret: [u8; 32],
+    /// When it is no longer believed.
+    pub(crate) until_ms: u64,
 }
 
 /// A master secret, taken apart.
 struct SealingKey {
     id: u32,
+    until_ms: u64,
     purposes: [[u8; 32]; Purpose::ALL.len()],
     secrets: [u8; 32],
 }
@@ -72,6 +92,8 @@ struct SealingKey {
 pub struct Opened {
     /// The body as it was sealed.
     pub body: Vec<u8>,
+    /// When its key is no longer believed.
+    pub until_ms: u64,
     key_id: u32,
 }
 
@@ -85,17 +107,22 @@ impl Keys {
         file::obtain(directory)
     }
 
-    /// Keys from their stored form: ids and master secrets, and RSA keys; at least one of each.
-    pub(crate) fn new(sealing: &[(u32, Vec<u8>)], signing: Vec<SigningKey>) -> Self {
+    /// Keys from their stored form, at least one of the first two kinds each.
+    pub(crate) fn new(
+        sealing: &[Master],
+        signing: Vec<SigningKey>,
+        developers: Option<&Master>,
+    ) -> Self {
         assert!(
             !sealing.is_empty() && !signing.is_empty(),
             "at least one key of each kind"
         );
-        let sealing = sealing
-            .iter()
-            .map(|(id, master)| SealingKey::new(*id, master))
-            .collect();
-        Self { sealing, signing }
+        let label = b"syncline 1 developers' secret access keys";
+        Self {
+            sealing: sealing.iter().map(SealingKey::new).collect(),
+            signing,
+            developers: developers.map(|master| (master.id, derive(&master.secret, label))),
+        }
     }
 
     /// Seals a body. `bound` is not carried, but the seal only opens for the same parts.
@@ -129,6 +156,7 @@ impl Keys {
         key.mac(purpose, bound, sealed).verify_slice(mac).ok()?;
         Some(Opened {
             body: body.to_vec(),
+            until_ms: key.until_ms,
             key_id,
         })
     }
@@ -144,6 +172,19 @@ impl Keys {
     pub fn secret_for(&self, opened: &Opened) -> Option<Secret> {
         let key = self.sealing.iter().find(|key| key.id == opened.key_id)?;
         Some(key.secret(&opened.body))
+    }
+
+    /// The master secret that new developers' keys follow from.
+    #[must_use]
+    pub fn developer_master(&self) -> Option<u32> {
+        self.developers.map(|(id, _)| id)
+    }
+
+    /// The secret access key of a developer's key; `None` if its master secret is gone.
+    #[must_use]
+    pub fn developer_secret(&self, master: u32, key: &str, nonce: &[u8; 16]) -> Option<Secret> {
+        let (_, secrets) = self.developers.filter(|(id, _)| *id == master)?;
+        Some(access_secret(&secrets, &[nonce, key.as_bytes()]))
     }
 
     /// The key that signs OpenID tokens.
@@ -164,12 +205,14 @@ impl Keys {
 }
 
 impl SealingKey {
-    fn new(id: u32, master: &[u8]) -> Self {
-        let purposes = Purpose::ALL.map(|purpose| derive(master, purpose.label()));
+    fn new(master: &Master) -> Self {
+        let secret = &master.secret;
+        let purposes = Purpose::ALL.map(|purpose| derive(secret, purpose.label()));
         Self {
-            id,
+            id: master.id,
+            until_ms: master.until_ms,
             purposes,
-            secrets: derive(master, b"syncline 1 secret access keys"),
+            secrets: derive(secret, b"syncline 1 secret access keys"),
         }
     }
 
@@ -186,12 +229,15 @@ impl SealingKey {
     }
 
     fn secret(&self, body: &[u8]) -> Secret {
-        let mac = keyed(&self.secrets)
-            .chain_update(body)
-            .finalize()
-            .into_bytes();
-        Secret::new(STANDARD.encode(&mac[..SECRET_BYTES]))
+        access_secret(&self.secrets, &[body])
     }
+}
+
+/// What follows from a key and these parts, in the form of a secret access key.
+fn access_secret(key: &[u8], parts: &[&[u8]]) -> Secret {
+    let mut mac = keyed(key);
+    parts.iter().for_each(|part| mac.update(part));
+    Secret::new(STANDARD.encode(&mac.finalize().into_bytes()[..SECRET_BYTES]))
 }
 
 fn keyed(key: &[u8]) -> Hmac<Sha256> {
@@ -216,10 +262,20 @@ pub(crate) mod tests {
     pub(crate) fn keys() -> Keys {
         static PKCS8: LazyLock<Vec<u8>> =
             LazyLock::new(|| SigningKey::generate().unwrap().pkcs8().to_vec());
-        Keys::new(
-            &[(1, vec![7; 32])],
-            vec![SigningKey::from_pkcs8(&PKCS8).unwrap()],
-        )
+        keys_with(vec![SigningKey::from_pkcs8(&PKCS8).unwrap()])
+    }
+
+    /// Those with other keys that sign.
+    pub(crate) fn keys_with(signing: Vec<SigningKey>) -> Keys {
+        Keys::new(&[master(1, 7)], signing, Some(&master(1, 5)))
+    }
+
+    fn master(id: u32, byte: u8) -> Master {
+        Master {
+            id,
+            secret: [byte; 32],
+            until_ms: u64::MAX,
+        }
     }
 
     #[test]
@@ -245,6 +301,19 @@ pub(crate) mod tests {
         assert!(
             keys.open(Purpose::Session, &["pool", "identity", ""], &text)
                 .is_none()
+        );
+    }
+
+    #[test]
+    fn what_was_given_out_by_an_older_version_still_opens() {
+        let text = "AQEAAABib2R5bitcaUyXQcy3gdXnmYjcKcnPwxBGYrZmGYC32bbcV14";
+        assert_eq!(keys().seal(Purpose::Session, &["pool"], b"body"), text);
+        let secret = keys().secret_for_new(b"who");
+        assert_eq!(secret.expose(), "2n6XA0CkoiDs+nSevYIHm8STSn/gkqPucoWdFj8B");
+        let secret = keys().developer_secret(1, "AKIAAAAABBBBCCCCDDDD", &[3; 16]);
+        assert_eq!(
+            secret.unwrap().expose(),
+            "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"
         );
     }
 
@@ -279,13 +348,14 @@ pub(crate) mod tests {
         let old = keys();
         let text = old.seal(Purpose::Page, &[], b"here");
         let rotated = Keys::new(
-            &[(1, vec![7; 32]), (2, vec![8; 32])],
+            &[master(1, 7), master(2, 8)],
             vec![SigningKey::generate().unwrap()],
+            None,
         );
         assert!(rotated.open(Purpose::Page, &[], &text).is_some());
         let newer = rotated.seal(Purpose::Page, &[], b"here");
         assert!(old.open(Purpose::Page, &[], &newer).is_none());
-        let foreign = Keys::new(&[(1, vec![9; 32])], vec![SigningKey::generate().unwrap()]);
+        let foreign = Keys::new(&[master(1, 9)], vec![SigningKey::generate().unwrap()], None);
         assert!(foreign.open(Purpose::Page, &[], &text).is_none());
     }
 

@@ -6,7 +6,6 @@
 
 mod body;
 mod caught;
-mod dispatch;
 mod framing;
 mod reply;
 mod spelling;
@@ -17,17 +16,22 @@ use std::time::Instant;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::Extensions;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
 use tracing::Instrument;
 use uuid::Uuid;
 
+use crate::access::{self, Caller};
 use crate::error::{Api, ApiError};
+use crate::identity;
 use crate::metrics::{Metrics, OpenConnection, StoreFigures};
+use crate::ops;
 use crate::routes::{self, IdentityOperation};
 use crate::sigv4::{Expected, Signed, SigningKeys, Unverified};
-use crate::config::Config;
+use crate::site::Site;
+use crate::throttle::Throttle;
 
 use body::Bodies;
 use reply::{Failure, Reply};
@@ -36,15 +40,23 @@ pub use spelling::SpellingError;
 
 /// Everything that answering needs.
 pub struct Service {
-    config: Arc<Config>,
+    site: Arc<Site>,
     metrics: Metrics,
     signing_keys: SigningKeys,
+    throttles: Throttles,
     bodies: Bodies,
     spelling: Extensions,
 }
 
+/// How fast callers may ask. Only who has proved who it is can use up its share.
+struct Throttles {
+    identities: Throttle,
+    keys: Throttle,
+}
+
 /// What is known of a request so far; errors and metrics need it too.
 struct Asked {
+    id: Uuid,
     api: Api,
     operation: &'static str,
 }
@@ -54,11 +66,23 @@ impl Service {
     ///
     /// # Errors
     /// When the spelling of response headers cannot be obtained from the HTTP library.
-    pub async fn new(config: Arc<Config>) -> Result<Self, SpellingError> {
+    pub async fn new(site: Arc<Site>) -> Result<Self, SpellingError> {
+        let config = &site.config;
         let bodies = Bodies::new(config.body_bytes_max(), config.timeouts.body());
         let spelling = spelling::obtain().await?;
         let (metrics, signing_keys) = (Metrics::new(), SigningKeys::new());
-        Ok(Self { config, metrics, signing_keys, bodies, spelling })
+        let throttles = Throttles {
+            identities: Throttle::new(config.limits.identity_rate()),
+            keys: Throttle::new(config.limits.key_rate()),
+        };
+        Ok(Self {
+            site,
+            metrics,
+            signing_keys,
+            throttles,
+            bodies,
+            spelling,
+        })
     }
 
     /// Counts a connection for as long as the answer lives.
@@ -71,19 +95,21 @@ impl Service {
     pub async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let began = Instant::now();
         let id = Uuid::new_v4();
-        let mut asked = Asked { api: Api::Sync, operation: "unknown" };
+        let mut asked = Asked {
+            id,
+            api: Api::Sync,
+            operation: "unknown",
+        };
         let span = tracing::error_span!("request", %id);
         let answer = caught::caught(self.answer(request, &mut asked)).instrument(span.clone());
         let reply = match answer.await {
-            Ok(Ok(reply)) => reply,
-            Ok(Err(failure)) => Reply::failed(asked.api, failure),
-            Err(panic) => {
-                let error = span.in_scope(|| ApiError::bug(&format!("a panic: {panic}")));
-                Reply::failed(asked.api, Failure::from(error))
-            }
+            Some(Ok(reply)) => reply,
+            Some(Err(failure)) => Reply::failed(asked.api, failure),
+            None => Reply::failed(asked.api, ApiError::internal().into()),
         };
         let elapsed = began.elapsed();
-        self.metrics.answered(asked.operation, reply.status(), elapsed);
+        self.metrics
+            .answered(asked.operation, reply.status(), elapsed);
         span.in_scope(|| {
             tracing::debug!(
                 operation = asked.operation,
@@ -113,6 +139,9 @@ impl Service {
         }
         let body = body.bytes();
         if head.method == Method::POST && head.uri.path() == "/" {
+            if is_form(&head) {
+                return Ok(self.sts(body, asked).await);
+            }
             return Ok(self.identity(&head, body, asked).await?);
         }
         Ok(self.sync(&head, body, asked).await?)
@@ -126,16 +155,16 @@ impl Service {
         match head.uri.path() {
             "/healthz" => {
                 asked.operation = "healthz";
-                Some(Reply::health(false))
+                Some(Reply::health(self.site.store.engine().halted().is_some()))
             }
             "/metrics" => {
                 asked.operation = "metrics";
-                Some(Reply::metrics(self.metrics.render(&StoreFigures::default())))
+                Some(Reply::metrics(self.metrics.render(&self.figures())))
             }
             path => {
-                let page = dispatch::well_known(path)?;
+                let page = identity::well_known(&self.site, path)?;
                 asked.operation = "well-known";
-                Some(page)
+                Some(Reply::page("application/json", page))
             }
         }
     }
@@ -143,9 +172,15 @@ impl Service {
     async fn sync(&self, head: &Parts, body: &[u8], asked: &mut Asked) -> Result<Reply, ApiError> {
         let (operation, labels) = routes::resolve(head.method.as_str(), head.uri.path())?;
         asked.operation = operation.name();
-        self.caller(head, body, Api::Sync)?;
+        let caller = self.caller(head, body, Api::Sync)?;
         let query = head.uri.query().unwrap_or("");
-        dispatch::sync( operation, &labels, query, body).await
+        let output = ops::answer(&self.site, &caller, operation, &labels, query, body).await?;
+        Ok(Reply::json(Api::Sync, output))
+    }
+
+    async fn sts(&self, form: &[u8], asked: &mut Asked) -> Reply {
+        asked.operation = "AssumeRoleWithWebIdentity";
+        Reply::xml(identity::sts::answer(&self.site, form, &asked.id.to_string()).await)
     }
 
     async fn identity(
@@ -155,20 +190,27 @@ impl Service {
         asked: &mut Asked,
     ) -> Result<Reply, ApiError> {
         asked.api = Api::Identity;
-        let target = head.headers.get("x-amz-target").map(|value| value.as_bytes());
+        let target = head.headers.get("x-amz-target").map(HeaderValue::as_bytes);
         let target = String::from_utf8_lossy(target.unwrap_or_default());
         let operation = IdentityOperation::resolve(&target)?;
         asked.operation = operation.name();
-        if operation.is_signed() {
-            self.caller(head, body, Api::Identity)?;
-        }
-        dispatch::identity(operation, body).await
+        let caller = match operation.is_signed() {
+            true => Some(self.caller(head, body, Api::Identity)?),
+            // A signature would say nothing: these are how a caller without keys gets some.
+            false => None,
+        };
+        let output = identity::answer(&self.site, caller.as_ref(), operation, body).await?;
+        Ok(Reply::json(Api::Identity, output))
     }
 
-    /// Who signed the request.
-    fn caller(&self, head: &Parts, body: &[u8], api: Api) -> Result<(), ApiError> {
-        let headers: Vec<(&str, &[u8])> =
-            head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    /// Who signed the request. A key that does not exist is verified like any other, with a secret
+    /// that nobody has, so that neither words nor time tell it from a wrong signature.
+    fn caller(&self, head: &Parts, body: &[u8], api: Api) -> Result<Caller, ApiError> {
+        let headers: Vec<(&str, &[u8])> = head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
         let request = Unverified {
             method: head.method.as_str(),
             path: head.uri.path(),
@@ -176,11 +218,68 @@ impl Service {
             headers: &headers,
             body,
         };
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.as_secs());
-        let expected = Expected { service: api.service(), regions: &self.config.regions, now };
-        let Some(signed) = Signed::parse(&request, &expected)? else {
-            return Err(ApiError::missing_authentication_token("Missing Authentication Token"));
+        let now_ms = self.site.now().get();
+        let regions = &self.site.config.regions;
+        let expected = Expected {
+            service: api.service(),
+            regions,
+            now: now_ms / 1000,
         };
-        signed.verify("nobody has this", &self.signing_keys)
+        let Some(signed) = Signed::parse(&request, &expected)? else {
+            return Err(ApiError::missing_authentication_token(
+                "Missing Authentication Token",
+            ));
+        };
+        let (id, token) = (signed.access_key_id(), signed.security_token());
+        let Site {
+            keys,
+            root,
+            developers,
+            ..
+        } = &*self.site;
+        let resolved = access::resolve(keys, root, developers, id, token, now_ms);
+        signed.verify(resolved.secret.expose(), &self.signing_keys)?;
+        let caller = resolved.caller()?;
+        self.throttles.admit(&caller, now_ms)?;
+        Ok(caller)
     }
+
+    fn figures(&self) -> StoreFigures {
+        let engine = self.site.store.engine();
+        let stats = engine.stats();
+        StoreFigures {
+            pools: stats.pools,
+            identities: stats.identities,
+            datasets: stats.datasets,
+            bytes: stats.bytes,
+            metadata: stats.metadata,
+            sequence: stats.sequence.get(),
+            cache_bytes: stats.cache_bytes,
+            segments: stats.segments,
+            log_bytes: stats.log_bytes,
+            batches: stats.batches,
+            waiting: stats.waiting,
+            halted: engine.halted().is_some(),
+        }
+    }
+}
+
+impl Throttles {
+    fn admit(&self, caller: &Caller, now_ms: u64) -> Result<(), ApiError> {
+        match caller {
+            Caller::Developer(developer) => self.keys.admit(&developer.key, now_ms),
+            Caller::Identity { identity, .. } => self.identities.admit(identity, now_ms),
+        }
+    }
+}
+
+/// Whether a request to the root is a form, as STS has it, and not an operation by its name.
+fn is_form(head: &Parts) -> bool {
+    let form = b"application/x-www-form-urlencoded";
+    let media_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let starts = |text: &[u8]| {
+        text.get(..form.len())
+            .is_some_and(|text| text.eq_ignore_ascii_case(form))
+    };
+    media_type.is_some_and(starts) && !head.headers.contains_key("x-amz-target")
 }

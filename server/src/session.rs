@@ -69,7 +69,8 @@ impl Session {
     #[must_use]
     pub fn read(keys: &Keys, place: &Place<'_>, token: &str, now_ms: u64) -> Option<Self> {
         let opened = keys.open(Purpose::Session, &place.parts(), token)?;
-        Self::from_bytes(&opened.body).filter(|session| session.is_valid(now_ms))
+        Self::from_bytes(&opened.body)
+            .filter(|session| session.is_valid(now_ms) && now_ms < opened.until_ms)
     }
 
     /// Whether its time is not over.

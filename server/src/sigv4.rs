@@ -20,6 +20,7 @@ use crate::error::ApiError;
 use authorization::Authorization;
 
 pub use canonical::Canonical;
+pub use date::format as basic_date;
 pub use signing_key::SigningKeys;
 
 /// The one algorithm.
@@ -62,12 +63,17 @@ pub struct Unverified<'a> {
 
 impl<'a> Unverified<'a> {
     fn values(&self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.iter().filter(move |(found, _)| *found == name).map(|(_, value)| *value)
+        self.headers
+            .iter()
+            .filter(move |(found, _)| *found == name)
+            .map(|(_, value)| *value)
     }
 
     /// The one value of a header that may appear once.
     fn text(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
-        let Some(value) = self.values(name).next() else { return Ok(None) };
+        let Some(value) = self.values(name).next() else {
+            return Ok(None);
+        };
         std::str::from_utf8(value)
             .map(|text| Some(text.trim()))
             .map_err(|_| incomplete(format!("The header '{name}' is not valid UTF-8.")))
@@ -106,10 +112,14 @@ impl<'a> Signed<'a> {
         expected: &Expected<'_>,
     ) -> Result<Option<Self>, ApiError> {
         refuse_doubled(request)?;
-        let Some(header) = request.text("authorization")? else { return Ok(None) };
+        let Some(header) = request.text("authorization")? else {
+            return Ok(None);
+        };
         let authorization = Authorization::parse(header)?;
         let Some(date) = request.text("x-amz-date")? else {
-            return Err(incomplete("Authorization header requires existence of a 'X-Amz-Date'."));
+            return Err(incomplete(
+                "Authorization header requires existence of a 'X-Amz-Date'.",
+            ));
         };
         let scope = &authorization.scope;
         scope.check(expected)?;
@@ -124,7 +134,12 @@ impl<'a> Signed<'a> {
             hex(&Sha256::digest(canonical.as_bytes()))
         );
         let security_token = request.text("x-amz-security-token")?;
-        Ok(Some(Self { authorization, security_token, canonical, string_to_sign }))
+        Ok(Some(Self {
+            authorization,
+            security_token,
+            canonical,
+            string_to_sign,
+        }))
     }
 
     /// The key that the request claims to be signed with.
@@ -170,7 +185,9 @@ impl<'a> Signed<'a> {
 fn refuse_doubled(request: &Unverified<'_>) -> Result<(), ApiError> {
     for name in SINGLE {
         if request.values(name).nth(1).is_some() {
-            return Err(incomplete(format!("The header '{name}' must not appear twice.")));
+            return Err(incomplete(format!(
+                "The header '{name}' must not appear twice."
+            )));
         }
     }
     Ok(())
@@ -200,7 +217,9 @@ fn refuse_unbound(
 /// The body is bound by the hash that we compute. A hash that is sent must agree with it, and the
 /// words that stand for "not signed" are refused.
 fn check_claimed_hash(request: &Unverified<'_>, computed: &str) -> Result<(), ApiError> {
-    let Some(claimed) = request.text("x-amz-content-sha256")? else { return Ok(()) };
+    let Some(claimed) = request.text("x-amz-content-sha256")? else {
+        return Ok(());
+    };
     if claimed == computed {
         return Ok(());
     }

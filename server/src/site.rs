@@ -4,6 +4,10 @@
 //! What is counted in memory is rebuilt here at start, so nothing is served before it is right.
 
 mod counts;
+mod developers;
+mod doomed;
+mod doors;
+pub mod merged;
 mod store;
 pub mod stored;
 
@@ -14,21 +18,26 @@ use syncline_engine::{Cursor, Engine, Error, Proposal, Refusal, Timestamp, Wish}
 use syncline_engine::{Expected, MetadataKey};
 use tokio::sync::watch;
 
+use crate::access::DeveloperKeys;
 use crate::config::{Config, RootKey};
 use crate::error::{ApiError, Chain};
 use crate::guests::Guests;
+use crate::providers::Providers;
 use crate::realm::Realm;
 use crate::seal::Keys;
 use crate::session::{self, Spent};
 
 pub use counts::Counts;
+pub use doors::Doors;
 pub use store::{Store, StoreLimits};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
-/// How often counts that changed are stored.
-const COUNTS_PERIOD: Duration = Duration::from_secs(1);
+/// How often the site is tended.
+const TENDING_PERIOD: Duration = Duration::from_secs(1);
+/// Counts that are stored in one go.
+const COUNTS_AT_ONCE: usize = 1000;
 /// Keys that one scan at start takes.
 const SCAN_KEYS: usize = 10_000;
 
@@ -42,6 +51,10 @@ pub struct Site {
     pub keys: Keys,
     /// The developer's key.
     pub root: RootKey,
+    /// Developers' keys beside it.
+    pub developers: DeveloperKeys,
+    /// Providers whose users may sign in.
+    pub providers: Providers,
     /// Spent sync sessions.
     pub sessions: Arc<Spent>,
     /// Counts of identities, and the rate of guests.
@@ -63,6 +76,7 @@ impl Site {
         root: RootKey,
         clock: Clock,
     ) -> Result<Arc<Self>, Error> {
+        let developers = developers::load(&engine, &keys)?;
         let limits = &config.limits;
         let guests = Guests::new(
             limits.guest_identities_per_second,
@@ -70,9 +84,11 @@ impl Site {
         );
         let site = Self {
             store: Store::new(engine, StoreLimits::default()),
+            providers: Providers::new(&config.openid),
             config,
             keys,
             root,
+            developers,
             sessions: Spent::new(session::SPENT_MAX),
             guests,
             counts: Counts::default(),
@@ -143,43 +159,38 @@ impl Site {
         }
     }
 
-    /// Stores counts that changed, once a second, until told to stop.
-    pub async fn keep_counts(&self, mut stop: watch::Receiver<bool>) {
+    /// Stores counts that changed and goes on with deletions, once a second, until told to stop.
+    pub async fn tend(&self, mut stop: watch::Receiver<bool>) {
         loop {
             tokio::select! {
-                () = tokio::time::sleep(COUNTS_PERIOD) => {}
+                () = tokio::time::sleep(TENDING_PERIOD) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             self.store_counts().await;
+            self.finish_deletions(|| *stop.borrow()).await;
         }
     }
 
     /// Stores counts that changed. They are statistics: a failure is logged, and the next round
     /// tries again.
     pub async fn store_counts(&self) {
-        for change in self.counts.changed() {
-            let Some(value) = stored::encode(&stored::SessionsRecord {
-                opened: change.opened,
-            }) else {
-                continue;
+        let changes = self.counts.changed();
+        for changes in changes.chunks(COUNTS_AT_ONCE) {
+            let proposals = changes.iter().map(count_proposal).collect();
+            let answers = match self.store.commit_all(proposals).await {
+                Ok(answers) => answers,
+                Err(error) => vec![Err(error)],
             };
-            let key = stored::sessions_key(change.pool);
-            let proposal = Proposal {
-                // A pool that was deleted meanwhile must leave nothing behind.
-                expect: vec![(change.pool_key.clone(), Expected::Something)],
-                wishes: vec![Wish::PutMetadata {
-                    key,
-                    value,
-                    expected: Expected::Anything,
-                }],
-                ..Proposal::default()
-            };
-            match self.store.commit(proposal).await {
-                Ok(_) => self.counts.stored(&change),
-                Err(Error::Refusal(Refusal::Unexpected { .. })) => self.counts.forget(change.pool),
-                Err(error) => {
-                    tracing::warn!("storing the count of sessions: {}", Chain(&error));
-                    return;
+            for (change, answer) in changes.iter().zip(answers) {
+                match answer {
+                    Ok(_) => self.counts.stored(change),
+                    Err(Error::Refusal(Refusal::Unexpected { .. })) => {
+                        self.counts.forget(change.pool);
+                    }
+                    Err(error) => {
+                        tracing::warn!("storing the counts of sessions: {}", Chain(&error));
+                        return;
+                    }
                 }
             }
         }
@@ -243,7 +254,8 @@ impl Site {
             }
             for commit in commits {
                 if let Some(session) = session::session_of(commit.note.as_bytes()) {
-                    self.sessions.insert(session, commit.time.get());
+                    let (sequence, time) = (commit.cursor.sequence, commit.time);
+                    self.sessions.insert(session, sequence, time.get());
                 }
             }
         }
@@ -258,5 +270,24 @@ impl Site {
             Some(keys.into_iter().map(|(key, _)| key))
         })
         .flatten()
+    }
+}
+
+/// What stores a count.
+fn count_proposal(change: &counts::Changed) -> Proposal {
+    let record = stored::SessionsRecord {
+        opened: change.opened,
+    };
+    let value = stored::encode(&record).expect("a number is not too large for a value");
+    let key = stored::sessions_key(change.pool);
+    Proposal {
+        // A pool that was deleted meanwhile must leave nothing behind.
+        expect: vec![(change.pool_key.clone(), Expected::Something)],
+        wishes: vec![Wish::PutMetadata {
+            key,
+            value,
+            expected: Expected::Anything,
+        }],
+        ..Proposal::default()
     }
 }

@@ -5,10 +5,16 @@
 //! ages send more than the model names; doubled ones are refused, since two readers of such a body
 //! may disagree.
 
+pub mod arn;
 pub mod constraint;
+pub mod device;
 pub mod identity;
 pub mod json;
+pub mod linking;
 pub mod query;
+pub mod reach;
+pub mod roles;
+pub mod settings;
 pub mod sync;
 pub mod time;
 

@@ -3,15 +3,18 @@
 //! The session token is a sealed text that names pool, identity, access key and expiry; the secret
 //! key follows from the same body by a key of the server. Nothing secret is inside the token.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
-use super::Caller;
+use super::{Caller, Developer, DeveloperKeys};
 use crate::config::{RootKey, Secret};
 use crate::error::ApiError;
-use crate::seal::{Keys, Purpose};
+use crate::seal::{Keys, Purpose, SEALED_LIFE_MS};
 
 /// How long temporary credentials are good: one hour, as the service's.
 pub const CREDENTIALS_LIFE_MS: u64 = 3600 * 1000;
+const _: () = assert!(CREDENTIALS_LIFE_MS <= SEALED_LIFE_MS);
 /// What the id of a temporary access key begins with.
 const PREFIX: &str = "ASIA";
 /// Random bytes of an access key id: 16 characters of five bits.
@@ -44,12 +47,7 @@ pub fn give(
     now_ms: u64,
 ) -> Temporary {
     let expires_ms = now_ms + CREDENTIALS_LIFE_MS;
-    // Version and variant bits are at bytes 6 and 8; fold the other half over them.
-    let random = Uuid::new_v4().into_bytes();
-    let mut key = [0; KEY_BYTES];
-    for (place, byte) in random.iter().enumerate() {
-        key[place % KEY_BYTES] ^= byte;
-    }
+    let key = random_key();
     let body = Body {
         authenticated,
         expires_ms,
@@ -105,18 +103,32 @@ impl Resolved {
 pub fn resolve(
     keys: &Keys,
     root: &RootKey,
+    developers: &DeveloperKeys,
     access_key_id: &str,
     security_token: Option<&str>,
     now_ms: u64,
 ) -> Resolved {
     let stranger = keys.secret_for_new(access_key_id.as_bytes());
     let found = match security_token {
-        None => same(access_key_id, &root.access_key_id)
-            .then(|| (root.secret.clone(), Standing::Good(Caller::Developer))),
+        None => developer(root, developers, access_key_id),
         Some(token) => temporary(keys, access_key_id, token, now_ms),
     };
     let (secret, standing) = found.unwrap_or((stranger, Standing::Unknown));
     Resolved { secret, standing }
+}
+
+fn developer(
+    root: &RootKey,
+    developers: &DeveloperKeys,
+    access_key_id: &str,
+) -> Option<(Secret, Standing)> {
+    let (secret, developer) = if same(access_key_id, &root.access_key_id) {
+        let developer = Developer::unrestricted(access_key_id);
+        (root.secret.clone(), Arc::new(developer))
+    } else {
+        developers.find(access_key_id)?
+    };
+    Some((secret, Standing::Good(Caller::Developer(developer))))
 }
 
 fn temporary(
@@ -126,6 +138,10 @@ fn temporary(
     now_ms: u64,
 ) -> Option<(Secret, Standing)> {
     let opened = keys.open(Purpose::Credentials, &[], token)?;
+    // Whatever it says: a key that was replaced long ago may be in other hands by now.
+    if now_ms >= opened.until_ms {
+        return None;
+    }
     let body = Body::from_bytes(&opened.body)?;
     if access_key_id.strip_prefix(PREFIX)? != base32(body.key) {
         return None;
@@ -176,7 +192,18 @@ impl<'a> Body<'a> {
     }
 }
 
-fn base32(bytes: [u8; KEY_BYTES]) -> String {
+/// Random bytes for an access key id.
+pub(super) fn random_key() -> [u8; KEY_BYTES] {
+    // Version and variant bits are at bytes 6 and 8; fold the other half over them.
+    let random = Uuid::new_v4().into_bytes();
+    let mut key = [0; KEY_BYTES];
+    for (place, byte) in random.iter().enumerate() {
+        key[place % KEY_BYTES] ^= byte;
+    }
+    key
+}
+
+pub(super) fn base32(bytes: [u8; KEY_BYTES]) -> String {
     const ALPHABET: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
     let bits = bytes
         .iter()
@@ -226,6 +253,7 @@ mod tests {
                 resolve(
                     &keys,
                     &root,
+                    &DeveloperKeys::default(),
                     &given.access_key_id,
                     Some(&given.session_token),
                     now_ms,
@@ -253,6 +281,7 @@ mod tests {
         let mixed = resolve(
             &keys,
             &root(),
+            &DeveloperKeys::default(),
             &two.access_key_id,
             Some(&one.session_token),
             1000,
@@ -267,9 +296,10 @@ mod tests {
     #[test]
     fn the_root_key_is_the_developer_and_only_without_a_token() {
         let (keys, root) = (keys(), root());
-        let found = resolve(&keys, &root, "AKIAROOT", None, 0);
+        let none = DeveloperKeys::default();
+        let found = resolve(&keys, &root, &none, "AKIAROOT", None, 0);
         assert_eq!(found.secret, root.secret);
-        assert_eq!(found.caller().unwrap(), Caller::Developer);
+        assert_eq!(found.caller().unwrap(), Caller::root("AKIAROOT"));
         let given = give(&keys, "r:1", "r:22", true, 0);
         let wrong = [
             ("AKIAROOT", Some(given.session_token.as_str())),
@@ -281,10 +311,36 @@ mod tests {
             (&given.access_key_id[4..], Some(&given.session_token)),
         ];
         for (id, token) in wrong {
-            let found = resolve(&keys, &root, id, token, 0);
+            let found = resolve(&keys, &root, &none, id, token, 0);
             assert_ne!(found.secret, root.secret);
             assert_ne!(found.secret, given.secret);
             assert!(found.caller().is_err());
+        }
+    }
+
+    #[test]
+    fn a_developers_key_is_who_it_is_and_only_without_a_token() {
+        let (keys, root) = (keys(), root());
+        let developer = Developer {
+            pools: vec!["r:1".to_owned()],
+            ..Developer::unrestricted("AKIAONE")
+        };
+        let mut developers = DeveloperKeys::default();
+        developers.add(&keys, developer.clone(), 1, &[9; 16]);
+        developers.add(&keys, Developer::unrestricted("AKIAGONE"), 2, &[9; 16]);
+        let ask = |id, token| resolve(&keys, &root, &developers, id, token, 0);
+        let found = ask("AKIAONE", None);
+        assert_eq!(
+            Some(found.secret.clone()),
+            keys.developer_secret(1, "AKIAONE", &[9; 16])
+        );
+        assert_eq!(
+            found.caller().unwrap(),
+            Caller::Developer(Arc::new(developer))
+        );
+        for (id, token) in [("AKIAONE", Some("")), ("AKIAGONE", None), ("AKIATWO", None)] {
+            let error = ask(id, token).caller().unwrap_err();
+            assert_eq!(error.kind.name(), "InvalidSignatureException", "{id}");
         }
     }
 

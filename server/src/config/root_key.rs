@@ -102,20 +102,34 @@ impl RootKey {
     fn from_environment(access_key_id: String, secret: String) -> Result<Self, RootKeyError> {
         if !is_access_key_id(&access_key_id) {
             let why = "must be 1 to 128 of [A-Za-z0-9_]";
-            return Err(RootKeyError::Environment { variable: ACCESS_KEY_ID_VARIABLE, why });
+            return Err(RootKeyError::Environment {
+                variable: ACCESS_KEY_ID_VARIABLE,
+                why,
+            });
         }
         if !is_secret(&secret) {
             let why = "must be 8 to 256 printable ASCII characters without spaces";
-            return Err(RootKeyError::Environment { variable: SECRET_VARIABLE, why });
+            return Err(RootKeyError::Environment {
+                variable: SECRET_VARIABLE,
+                why,
+            });
         }
-        Ok(Self { access_key_id, secret: Secret::new(secret), file: None })
+        Ok(Self {
+            access_key_id,
+            secret: Secret::new(secret),
+            file: None,
+        })
     }
 
     fn from_file(path: &Path) -> Result<Self, RootKeyError> {
         match fs::read_to_string(path) {
             Ok(text) => Self::parse(&text, path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(path),
-            Err(source) => Err(RootKeyError::File { doing: "read", path: path.into(), source }),
+            Err(source) => Err(RootKeyError::File {
+                doing: "read",
+                path: path.into(),
+                source,
+            }),
         }
     }
 
@@ -147,19 +161,28 @@ impl RootKey {
         let text = format!(
             "[default]\naws_access_key_id = {access_key_id}\naws_secret_access_key = {secret}\n"
         );
-        write_private(path, text.as_bytes())
-            .map_err(|source| RootKeyError::File { doing: "write", path: path.into(), source })?;
-        Ok(Self { access_key_id, secret: Secret::new(secret), file: Some(path.into()) })
+        write_private(path, text.as_bytes()).map_err(|source| RootKeyError::File {
+            doing: "write",
+            path: path.into(),
+            source,
+        })?;
+        Ok(Self {
+            access_key_id,
+            secret: Secret::new(secret),
+            file: Some(path.into()),
+        })
     }
 }
 
 fn missing(variable: &'static str) -> RootKeyError {
-    RootKeyError::Environment { variable, why: "is missing, while its other half is set" }
+    RootKeyError::Environment {
+        variable,
+        why: "is missing, while its other half is set",
+    }
 }
 
 fn is_access_key_id(text: &str) -> bool {
-    (1..=128).contains(&text.len())
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    (1..=128).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
 fn is_secret(text: &str) -> bool {
@@ -173,7 +196,11 @@ fn random_letters(count: usize, alphabet: &[u8]) -> String {
     std::iter::repeat_with(Uuid::new_v4)
         .flat_map(|uuid| {
             let bytes = uuid.into_bytes();
-            bytes.into_iter().enumerate().filter(|(at, _)| !matches!(at, 6 | 8)).map(|(_, b)| b)
+            bytes
+                .into_iter()
+                .enumerate()
+                .filter(|(at, _)| !matches!(at, 6 | 8))
+                .map(|(_, b)| b)
         })
         .map(|byte| char::from(alphabet[usize::from(byte) % alphabet.len()]))
         .take(count)
@@ -184,8 +211,12 @@ fn random_letters(count: usize, alphabet: &[u8]) -> String {
 /// old state, since the name is given last.
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let temporary = path.with_extension("new");
-    let mut file =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&temporary)?;
     // The mode above holds only for a file made just now.
     file.set_permissions(Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
@@ -220,8 +251,15 @@ mod tests {
         assert_eq!(made.access_key_id.len(), 20);
         assert_eq!(made.secret.expose().len(), 40);
         let file = again.file.unwrap();
-        assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
-        assert!(fs::read_to_string(file).unwrap().starts_with("[default]\naws_access_key_id = A"));
+        assert_eq!(
+            fs::metadata(&file).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
+        assert!(
+            fs::read_to_string(file)
+                .unwrap()
+                .starts_with("[default]\naws_access_key_id = A")
+        );
     }
 
     #[test]
@@ -229,9 +267,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let key =
             RootKey::obtain(directory.path(), variables(Some("ME"), Some("a/secret"))).unwrap();
-        assert_eq!((key.access_key_id.as_str(), key.secret.expose()), ("ME", "a/secret"));
+        assert_eq!(
+            (key.access_key_id.as_str(), key.secret.expose()),
+            ("ME", "a/secret")
+        );
         assert!(!directory.path().join(FILE).exists());
-        for half in [variables(Some("ME"), None), variables(None, Some("a/secret"))] {
+        for half in [
+            variables(Some("ME"), None),
+            variables(None, Some("a/secret")),
+        ] {
             let error = RootKey::obtain(directory.path(), half).unwrap_err();
             assert!(matches!(error, RootKeyError::Environment { .. }), "{error}");
         }
@@ -243,7 +287,10 @@ mod tests {
         fs::write(directory.path().join(FILE), "[default]\n").unwrap();
         let error = RootKey::obtain(directory.path(), variables(None, None)).unwrap_err();
         assert!(matches!(error, RootKeyError::Form { .. }), "{error}");
-        assert_eq!(fs::read_to_string(directory.path().join(FILE)).unwrap(), "[default]\n");
+        assert_eq!(
+            fs::read_to_string(directory.path().join(FILE)).unwrap(),
+            "[default]\n"
+        );
     }
 
     #[test]

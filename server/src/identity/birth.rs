@@ -7,19 +7,19 @@ use crate::guests::{Place, Refused};
 use crate::site::stored::{self, HomeRecord, Id, IdentityRecord, Login, LoginRecord};
 use crate::site::{Site, Store};
 
-/// Makes an identity in a pool: a guest, or the owner of a login.
+/// Makes an identity in a pool: a guest, or the owner of logins.
 ///
 /// # Errors
-/// `Refusal::Unexpected` if the pool went away or the login came to be meanwhile.
+/// `Refusal::Unexpected` if the pool went away or a login came to be meanwhile.
 pub(super) async fn bear(
     store: &Store,
     place: Place,
     pool: &Id,
-    login: Option<Login>,
+    logins: Vec<Login>,
     now_ms: u64,
 ) -> Result<Id, Error> {
     let identity = Id::new(&pool.region);
-    let proposal = proposal(pool, &identity, login, now_ms);
+    let proposal = proposal(pool, &identity, logins, now_ms);
     let store = store.clone();
     // The task goes on when the caller hangs up, so that what was made stays counted.
     let task = tokio::spawn(async move {
@@ -33,7 +33,7 @@ pub(super) async fn bear(
     }
 }
 
-fn proposal(pool: &Id, identity: &Id, login: Option<Login>, now_ms: u64) -> Proposal {
+fn proposal(pool: &Id, identity: &Id, logins: Vec<Login>, now_ms: u64) -> Proposal {
     let home = HomeRecord {
         pool: *pool.uuid.as_bytes(),
         region: pool.region.clone(),
@@ -43,7 +43,7 @@ fn proposal(pool: &Id, identity: &Id, login: Option<Login>, now_ms: u64) -> Prop
         &home,
         Expected::Nothing,
     )];
-    if let Some(login) = &login {
+    for login in &logins {
         let record = LoginRecord {
             identity: *identity.uuid.as_bytes(),
         };
@@ -53,11 +53,11 @@ fn proposal(pool: &Id, identity: &Id, login: Option<Login>, now_ms: u64) -> Prop
             Expected::Nothing,
         ));
     }
-    let logins = login.into_iter().collect();
     let record = IdentityRecord {
         created_ms: now_ms,
         modified_ms: now_ms,
         logins,
+        orphaned: false,
     };
     let key = stored::identity_key(pool.uuid, identity.uuid);
     wishes.push(put(key, &record, Expected::Nothing));

@@ -1,6 +1,6 @@
 //! GetCredentialsForIdentity: an hour of signing for whoever may act as an identity.
 
-use super::{find, logins, required_id};
+use super::{acting, logins, required_id};
 use crate::access;
 use crate::error::ApiError;
 use crate::site::Site;
@@ -19,15 +19,13 @@ pub(super) async fn get_credentials(
     logins::check(&mut violations, input.logins.as_ref());
     violations.finish()?;
     let identity_id = input.identity_id.unwrap_or_default();
-    let found = find(site, &identity_id).await?;
-    let found = logins::prove(site, found, &identity_id, input.logins.as_ref())?;
-    let pool = found.pool.to_string();
-    let authenticated = !found.record.logins.is_empty();
+    let acting = acting::act_as(site, &identity_id, input.logins.as_ref()).await?;
+    let identity_id = acting.identity.to_string();
     let given = access::give(
         &site.keys,
-        &pool,
+        &acting.pool.to_string(),
         &identity_id,
-        authenticated,
+        !acting.record.logins.is_empty(),
         site.now().get(),
     );
     Ok(wire::GetCredentialsForIdentityOutput {

@@ -1,13 +1,14 @@
-//! GetId: the identity of a login, or a new guest.
+//! GetId: the identity of logins, found or made, or a new guest.
 
 use syncline_engine::{Error, Refusal};
 
-use super::{birth, find, logins, pool, required_id};
+use super::owner::{self, Ground, Named};
+use super::{birth, logins, no_pool, pool, required_id};
 use crate::error::ApiError;
 use crate::site::Site;
 use crate::wire::{Violations, constraint, identity as wire};
 
-/// Gives the identity of the user whose token came; without logins, a guest that did not exist
+/// Gives the identity of the user whose tokens came; without logins, a guest that did not exist
 /// before.
 pub(super) async fn get_id(
     site: &Site,
@@ -25,14 +26,15 @@ pub(super) async fn get_id(
     logins::check(&mut violations, input.logins.as_ref());
     violations.finish()?;
     let (id, record) = pool(site, &input.identity_pool_id.unwrap_or_default()).await?;
-    if let Some(claims) = logins::developer_token(site, &record, input.logins.as_ref())? {
-        if claims.aud != id.to_string() {
-            return Err(logins::no_match());
-        }
-        let found = find(site, &claims.sub).await?;
-        logins::prove(site, found, &claims.sub, input.logins.as_ref())?;
+    if let Some(tokens) = logins::verify(site, input.logins.as_ref()).await? {
+        let proved = tokens.prove(site, &id, &record).await?;
+        let ground = Ground {
+            pool: &id,
+            developer: record.developer_provider.as_deref(),
+        };
+        let owner = owner::settle(site, ground, &proved, Named::Nobody).await?;
         return Ok(wire::GetIdOutput {
-            identity_id: claims.sub,
+            identity_id: owner.identity.to_string(),
         });
     }
     if !record.allow_guests {
@@ -40,14 +42,12 @@ pub(super) async fn get_id(
     }
     let place = birth::reserve(site, &id)?;
     birth::admit_guest(site, &id)?;
-    let born = birth::bear(&site.store, place, &id, None, site.now().get()).await;
+    let born = birth::bear(&site.store, place, &id, Vec::new(), site.now().get()).await;
     match born {
         Ok(identity) => Ok(wire::GetIdOutput {
             identity_id: identity.to_string(),
         }),
-        Err(Error::Refusal(Refusal::Unexpected { .. })) => Err(ApiError::not_found(format!(
-            "IdentityPool '{id}' not found"
-        ))),
+        Err(Error::Refusal(Refusal::Unexpected { .. })) => Err(no_pool(&id.to_string())),
         Err(error) => Err(error.into()),
     }
 }

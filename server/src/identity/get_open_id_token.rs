@@ -1,7 +1,7 @@
 //! GetOpenIdToken: tells others who an identity is, for ten minutes.
 
 use super::open_id::{self, Claims, Use};
-use super::{find, logins, required_id};
+use super::{acting, logins, required_id};
 use crate::error::ApiError;
 use crate::site::Site;
 use crate::wire::{Violations, identity as wire};
@@ -19,11 +19,10 @@ pub(super) async fn get_open_id_token(
     logins::check(&mut violations, input.logins.as_ref());
     violations.finish()?;
     let identity_id = input.identity_id.unwrap_or_default();
-    let found = find(site, &identity_id).await?;
-    let found = logins::prove(site, found, &identity_id, input.logins.as_ref())?;
+    let acting = acting::act_as(site, &identity_id, input.logins.as_ref()).await?;
     let issuer = site.config.public_url();
-    let (pool, logins) = (&found.pool, &found.record.logins);
-    let claims = Claims::new(issuer, site.realm(), pool, &found.identity, logins);
+    let (identity, logins) = (&acting.identity, &acting.record.logins);
+    let claims = Claims::new(issuer, site.realm(), &acting.pool, identity, logins);
     let token = open_id::sign(
         &site.keys,
         claims,
@@ -31,5 +30,8 @@ pub(super) async fn get_open_id_token(
         site.now().get(),
         SECONDS,
     )?;
-    Ok(wire::OpenIdTokenOutput { identity_id, token })
+    Ok(wire::OpenIdTokenOutput {
+        identity_id: identity.to_string(),
+        token,
+    })
 }

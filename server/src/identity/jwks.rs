@@ -14,16 +14,18 @@ const CONFIGURATION_PATH: &str = "/.well-known/openid-configuration";
 #[must_use]
 pub fn well_known(site: &Site, path: &str) -> Option<String> {
     match path {
-        JWKS_PATH => Some(jwks(&site.keys).to_string()),
+        JWKS_PATH => Some(jwks(&site.keys, site.now().get()).to_string()),
         CONFIGURATION_PATH => Some(configuration(&site.config.public_url()).to_string()),
         _ => None,
     }
 }
 
-fn jwks(keys: &Keys) -> Value {
+/// Every key whose tokens are believed now.
+fn jwks(keys: &Keys, now_ms: u64) -> Value {
     let keys: Vec<_> = keys
         .signing_keys()
         .iter()
+        .filter(|key| now_ms < key.until_ms)
         .map(|key| {
             json!({
                 "kty": "RSA",
@@ -58,7 +60,7 @@ mod tests {
     #[test]
     fn the_key_set_verifies_what_the_key_signed() {
         let keys = keys();
-        let set: JwkSet = serde_json::from_value(jwks(&keys)).unwrap();
+        let set: JwkSet = serde_json::from_value(jwks(&keys, 0)).unwrap();
         let key = set.find(&keys.signing().id).unwrap();
         let claims = json!({ "sub": "me", "exp": 4_000_000_000_u64 });
         let header = jsonwebtoken::Header::new(jsonwebtoken::Algorithm::RS512);

@@ -117,8 +117,17 @@ impl Claims {
 
     /// Whether the token proves one of these logins.
     pub fn proves(&self, pool: &Id, logins: &[Login]) -> bool {
-        self.token_use == Use::Login
-            && self.amr.iter().any(|amr| amr == AUTHENTICATED)
+        self.token_use == Use::Login && self.tells(pool, logins)
+    }
+
+    /// Whether the token is a guest's.
+    pub fn is_guest(&self) -> bool {
+        self.amr.iter().any(|amr| amr == UNAUTHENTICATED)
+    }
+
+    /// Whether the token tells of one of these logins, to whomever.
+    pub fn tells(&self, pool: &Id, logins: &[Login]) -> bool {
+        self.amr.iter().any(|amr| amr == AUTHENTICATED)
             && logins
                 .iter()
                 .any(|login| self.amr.contains(&method(pool, login)))
@@ -161,24 +170,7 @@ pub fn sign(
 /// # Errors
 /// `NotAuthorizedException` that says why it is not believed.
 pub fn verify(keys: &Keys, token: &str, now_ms: u64) -> Result<Claims, ApiError> {
-    let no_token = || {
-        ApiError::not_authorized("Invalid login token. Not a valid OpenId Connect identity token.")
-    };
-    let header = jsonwebtoken::decode_header(token).map_err(|_| no_token())?;
-    let key = keys
-        .signing_keys()
-        .iter()
-        .find(|key| Some(&key.id) == header.kid.as_ref());
-    let key = key.ok_or_else(|| {
-        ApiError::not_authorized("Invalid login token. Issuer doesn't match providerName")
-    })?;
-    let mut rules = Validation::new(Algorithm::RS512);
-    // The clock is ours, so the time is compared below.
-    rules.validate_exp = false;
-    rules.validate_aud = false;
-    rules.required_spec_claims.clear();
-    let decoded = jsonwebtoken::decode::<Claims>(token, &key.decoding, &rules);
-    let claims = decoded.map_err(|_| no_token())?.claims;
+    let claims = read(keys, token, now_ms)?;
     let now = now_ms / 1000;
     if now >= claims.exp {
         return Err(ApiError::not_authorized(format!(
@@ -187,6 +179,31 @@ pub fn verify(keys: &Keys, token: &str, now_ms: u64) -> Result<Claims, ApiError>
         )));
     }
     Ok(claims)
+}
+
+/// What a token of this server says, if it is one, whether or not its time is over.
+///
+/// # Errors
+/// `NotAuthorizedException` that says why it is not believed.
+pub fn read(keys: &Keys, token: &str, now_ms: u64) -> Result<Claims, ApiError> {
+    let no_token = || {
+        ApiError::not_authorized("Invalid login token. Not a valid OpenId Connect identity token.")
+    };
+    let header = jsonwebtoken::decode_header(token).map_err(|_| no_token())?;
+    let key = keys
+        .signing_keys()
+        .iter()
+        .find(|key| Some(&key.id) == header.kid.as_ref() && now_ms < key.until_ms);
+    let key = key.ok_or_else(|| {
+        ApiError::not_authorized("Invalid login token. Issuer doesn't match providerName")
+    })?;
+    let mut rules = Validation::new(Algorithm::RS512);
+    // The clock is ours, so the time is compared elsewhere.
+    rules.validate_exp = false;
+    rules.validate_aud = false;
+    rules.required_spec_claims.clear();
+    let decoded = jsonwebtoken::decode::<Claims>(token, &key.decoding, &rules);
+    Ok(decoded.map_err(|_| no_token())?.claims)
 }
 
 #[cfg(test)]
@@ -278,7 +295,7 @@ mod tests {
     fn what_is_not_ours_or_not_now_is_not_believed() {
         let ours = keys();
         let foreign = SigningKey::generate().unwrap();
-        let foreign = Keys::new(&[(1, vec![7; 32])], vec![foreign]);
+        let foreign = crate::seal::tests::keys_with(vec![foreign]);
         let (_, _, login) = sample();
         let token = sign(&ours, claims(&[login]), Use::Login, 0, 900).unwrap();
         assert!(verify(&ours, &token, 899_999).is_ok());

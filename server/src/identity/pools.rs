@@ -1,8 +1,8 @@
-//! CreateIdentityPool, DescribeIdentityPool and ListIdentityPools.
+//! CreateIdentityPool, UpdateIdentityPool, DescribeIdentityPool and ListIdentityPools.
 
-use syncline_engine::{Expected, MetadataKey, Proposal, Wish};
+use syncline_engine::{Error, Expected, MetadataKey, Proposal, Refusal, Sequence, Wish};
 
-use super::{pool, required_id};
+use super::{logins, no_pool, pool, required_id};
 use crate::error::ApiError;
 use crate::seal::Purpose;
 use crate::site::Site;
@@ -15,7 +15,7 @@ use crate::wire::{Object, Pairs, Violations, identity as wire};
 /// Most public providers of a pool.
 const PROVIDERS_MAX: usize = 10;
 /// Most tags of a pool.
-const TAGS_MAX: usize = 50;
+pub(super) const TAGS_MAX: usize = 50;
 /// Most pools of a page.
 const PAGE_MAX: i64 = 60;
 /// Names this listing in its page tokens.
@@ -26,12 +26,13 @@ pub(super) async fn create(
     site: &Site,
     input: wire::CreateIdentityPoolInput,
 ) -> Result<wire::IdentityPool, ApiError> {
-    check(&input)?;
+    let mut violations = Violations::new();
+    check_members(&mut violations, &input);
+    violations.finish()?;
     let id = Id::new(&site.config.region);
     let record = record(input, site.now().get());
-    let value = stored::encode(&record).ok_or_else(|| {
-        ApiError::limit_exceeded("the configuration of the pool would pass the limit of 64 KiB")
-    })?;
+    check_provider(&record)?;
+    let value = stored::encode(&record).ok_or_else(too_large)?;
     let key = stored::pool_key(&id);
     let wishes = vec![Wish::PutMetadata {
         key,
@@ -45,6 +46,90 @@ pub(super) async fn create(
         })
         .await?;
     Ok(shape(&id, record))
+}
+
+/// Sets a pool up anew. Tags and the developer's provider stay unless they are named; the provider
+/// cannot become another one, since users are known by it.
+pub(super) async fn update(
+    site: &Site,
+    named: wire::DescribeIdentityPoolInput,
+    input: wire::CreateIdentityPoolInput,
+) -> Result<wire::IdentityPool, ApiError> {
+    let mut violations = Violations::new();
+    let pool_id = named.identity_pool_id;
+    required_id(&mut violations, "identityPoolId", pool_id.as_ref());
+    check_members(&mut violations, &input);
+    violations.finish()?;
+    let pool_id = pool_id.unwrap_or_default();
+    let wanted = record(input, 0);
+    let change = |now: &PoolRecord| {
+        let mut changed = PoolRecord {
+            created_ms: now.created_ms,
+            ..wanted.clone()
+        };
+        if changed.tags.is_empty() {
+            changed.tags.clone_from(&now.tags);
+        }
+        match (&now.developer_provider, &changed.developer_provider) {
+            (Some(known), Some(other)) if known != other => {
+                return Err(ApiError::invalid_parameter(
+                    "The developer provider name of an identity pool cannot be changed.",
+                ));
+            }
+            (known, None) => changed.developer_provider.clone_from(known),
+            _ => {}
+        }
+        check_provider(&changed)?;
+        Ok(changed)
+    };
+    let (id, record) = change_pool(site, &pool_id, change).await?;
+    Ok(shape(&id, record))
+}
+
+/// Changes the record of a pool, deciding anew when another change came first.
+pub(super) async fn change_pool(
+    site: &Site,
+    pool_id: &str,
+    change: impl Fn(&PoolRecord) -> Result<PoolRecord, ApiError>,
+) -> Result<(Id, PoolRecord), ApiError> {
+    for _ in 0..super::TRIES {
+        let missing = || no_pool(pool_id);
+        let id = Id::parse(pool_id).ok_or_else(missing)?;
+        let key = stored::pool_key(&id);
+        let found: Option<(PoolRecord, Sequence)> = site.load(key.clone()).await?;
+        let (now, version) = found.ok_or_else(missing)?;
+        let changed = change(&now)?;
+        let proposal = Proposal::from(Wish::PutMetadata {
+            key,
+            value: stored::encode(&changed).ok_or_else(too_large)?,
+            expected: Expected::Version(version),
+        });
+        match site.store.commit(proposal).await {
+            Ok(_) => return Ok((id, changed)),
+            Err(Error::Refusal(Refusal::Unexpected { .. })) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(ApiError::concurrent_modification(
+        "Another request changes the same pool; try again.",
+    ))
+}
+
+fn too_large() -> ApiError {
+    ApiError::limit_exceeded("the configuration of the pool would pass the limit of 64 KiB")
+}
+
+/// The developer's users and those of other providers are told apart by the provider's name.
+fn check_provider(record: &PoolRecord) -> Result<(), ApiError> {
+    let Some(own) = &record.developer_provider else {
+        return Ok(());
+    };
+    if own == super::open_id::OWN_PROVIDER || logins::names(record, own) {
+        return Err(ApiError::invalid_parameter(format!(
+            "The developer provider name '{own}' must not be that of another provider."
+        )));
+    }
+    Ok(())
 }
 
 /// Tells about a pool.
@@ -114,9 +199,7 @@ pub(super) async fn list(
     })
 }
 
-fn check(input: &wire::CreateIdentityPoolInput) -> Result<(), ApiError> {
-    let mut violations = Violations::new();
-    let v = &mut violations;
+fn check_members(v: &mut Violations, input: &wire::CreateIdentityPoolInput) {
     v.required("identityPoolName", input.identity_pool_name.as_ref());
     if let Some(name) = &input.identity_pool_name {
         v.text("identityPoolName", name, 128, &POOL_NAME);
@@ -148,20 +231,29 @@ fn check(input: &wire::CreateIdentityPoolInput) -> Result<(), ApiError> {
             v.text(&at("clientId"), client, 128, &USER_POOL_CLIENT);
         }
     }
-    let tags = pairs(input.identity_pool_tags.as_ref());
-    at_most(v, "identityPoolTags", tags.len(), TAGS_MAX);
-    for (name, value) in tags {
-        v.length("identityPoolTags", name, 1, 128);
-        v.length("identityPoolTags", value, 0, 256);
-    }
-    violations.finish()
+    check_tags(
+        v,
+        "identityPoolTags",
+        pairs(input.identity_pool_tags.as_ref()),
+    );
 }
 
-fn pairs(pairs: Option<&Pairs>) -> &[(String, String)] {
+/// Checks the form of tags.
+pub(super) fn check_tags(violations: &mut Violations, at: &str, tags: &[(String, String)]) {
+    at_most(violations, at, tags.len(), TAGS_MAX);
+    for (name, value) in tags {
+        violations.length(at, name, 1, 128);
+        violations.length(at, value, 0, 256);
+    }
+}
+
+/// The pairs of a map that may be missing.
+pub(super) fn pairs(pairs: Option<&Pairs>) -> &[(String, String)] {
     pairs.map_or(&[], |pairs| &pairs.0)
 }
 
-fn at_most(violations: &mut Violations, at: &str, found: usize, max: usize) {
+/// A list or map that is not too long.
+pub(super) fn at_most(violations: &mut Violations, at: &str, found: usize, max: usize) {
     if found > max {
         let rule = format!("Member must have length less than or equal to {max}");
         violations.add(at, Some("{...}"), &rule);

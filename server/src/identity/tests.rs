@@ -1,5 +1,13 @@
 //! The operations on a real store, from the JSON that comes to the JSON that goes.
 
+mod limits;
+mod lookups;
+mod merges;
+mod public;
+mod removal;
+mod settings;
+mod sts;
+
 use serde_json::{Value, json};
 use syncline_engine::{Expected, Proposal, Wish};
 
@@ -7,6 +15,7 @@ use super::*;
 use crate::config::Config;
 use crate::fixture::{Fixture, text};
 
+/// The identity of a developer's user and a token for it.
 async fn developer_token(fixture: &Fixture, pool: &str, user: &str) -> (String, String) {
     let body = json!({ "IdentityPoolId": pool, "Logins": { "login.game": user } });
     let answer = fixture
@@ -330,55 +339,6 @@ async fn a_user_is_linked_to_an_identity_once() {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn many_calls_at_once_make_one_identity() {
-    let fixture = Fixture::new();
-    let pool = fixture.pool().await;
-    let body = json!({ "IdentityPoolId": pool, "Logins": { "login.game": "ann" } }).to_string();
-    let calls = (0..24).map(|_| {
-        let (site, body) = (fixture.site.clone(), body.clone());
-        tokio::spawn(async move {
-            let operation = IdentityOperation::GetOpenIdTokenForDeveloperIdentity;
-            answer(&site, Some(&Caller::Developer), operation, body.as_bytes()).await
-        })
-    });
-    let mut identities = std::collections::HashSet::new();
-    for call in calls.collect::<Vec<_>>() {
-        let answer: Value = serde_json::from_slice(&call.await.unwrap().unwrap()).unwrap();
-        identities.insert(text(&answer, "IdentityId"));
-    }
-    assert_eq!(identities.len(), 1);
-    let pool = Id::parse(&pool).unwrap();
-    assert_eq!(fixture.site.guests.identities(pool.uuid), 1);
-}
-
-#[tokio::test]
-async fn guests_and_identities_are_limited() {
-    let mut config = Config::default();
-    config.limits.identities_per_pool = 252;
-    let fixture = Fixture::with(config, 1 << 20);
-    let pool = fixture.pool().await;
-    let body = json!({ "IdentityPoolId": pool });
-    for _ in 0..250 {
-        fixture.identity("GetId", body.clone()).await.unwrap();
-    }
-    let error = fixture.identity("GetId", body.clone()).await.unwrap_err();
-    assert_eq!(error.kind.name(), "TooManyRequestsException");
-    fixture.pass_ms(40);
-    fixture.identity("GetId", body.clone()).await.unwrap();
-    developer_token(&fixture, &pool, "ann").await;
-    let fixture = fixture.restart().await;
-    let error = fixture.identity("GetId", body).await.unwrap_err();
-    assert_eq!(error.kind.name(), "LimitExceededException");
-    developer_token(&fixture, &pool, "ann").await;
-    let body = json!({ "IdentityPoolId": pool, "Logins": { "login.game": "bob" } });
-    let call = fixture.identity("GetOpenIdTokenForDeveloperIdentity", body);
-    assert_eq!(
-        call.await.unwrap_err().kind.name(),
-        "LimitExceededException"
-    );
-}
-
 #[tokio::test]
 async fn a_pool_that_is_gone_takes_its_identities_along() {
     let fixture = Fixture::new();
@@ -435,11 +395,6 @@ async fn who_may_call_is_checked_before_the_body() {
     assert_eq!(
         call.await.unwrap_err().kind.name(),
         "SerializationException"
-    );
-    let call = fixture.identity("DeleteIdentityPool", json!({}));
-    assert_eq!(
-        call.await.unwrap_err().kind.name(),
-        "NotImplementedException"
     );
 }
 

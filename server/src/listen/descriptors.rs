@@ -9,7 +9,9 @@ const OTHERS: u64 = 256;
 
 /// Asks for enough descriptors. Returns how many connections there may be, at least one.
 pub(super) fn reserve(connections: usize) -> usize {
-    let wanted = u64::try_from(connections).unwrap_or(u64::MAX).saturating_add(OTHERS);
+    let wanted = u64::try_from(connections)
+        .unwrap_or(u64::MAX)
+        .saturating_add(OTHERS);
     let limit = getrlimit(Resource::Nofile);
     // No number means no limit.
     let current = limit.current.unwrap_or(u64::MAX);
@@ -17,7 +19,10 @@ pub(super) fn reserve(connections: usize) -> usize {
         return connections;
     }
     let raised = wanted.min(limit.maximum.unwrap_or(u64::MAX));
-    let asked = Rlimit { current: Some(raised), maximum: limit.maximum };
+    let asked = Rlimit {
+        current: Some(raised),
+        maximum: limit.maximum,
+    };
     let granted = match setrlimit(Resource::Nofile, asked) {
         Ok(()) => raised,
         Err(error) => {
@@ -26,7 +31,9 @@ pub(super) fn reserve(connections: usize) -> usize {
         }
     };
     let possible = granted.saturating_sub(OTHERS).max(1);
-    let possible = usize::try_from(possible).unwrap_or(usize::MAX).min(connections);
+    let possible = usize::try_from(possible)
+        .unwrap_or(usize::MAX)
+        .min(connections);
     if possible < connections {
         tracing::warn!(
             "{granted} open files leave room for {possible} connections, not {connections}; \

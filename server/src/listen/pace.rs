@@ -76,7 +76,14 @@ pub(super) struct Paced<S> {
 impl<S> Paced<S> {
     pub(super) fn new(stream: S, pace: Arc<Pace>, timeouts: TimeoutsConfig) -> Self {
         let (reading, writing) = (Clock::default(), Clock::default());
-        Self { stream, pace, timeouts, reading, timed: None, writing }
+        Self {
+            stream,
+            pace,
+            timeouts,
+            reading,
+            timed: None,
+            writing,
+        }
     }
 
     pub(super) fn into_inner(self) -> S {
@@ -91,7 +98,7 @@ impl<S> Paced<S> {
     }
 
     /// Nothing to read: is it time to give up?
-    fn poll_reading_clock(&mut self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_reading_clock(&mut self, task: &mut Context<'_>) -> Poll<io::Result<()>> {
         let (now, phase) = self.pace.now();
         if self.timed != Some(now) {
             self.timed = Some(now);
@@ -101,19 +108,19 @@ impl<S> Paced<S> {
                 Phase::Serving => self.reading.stop(),
             }
         }
-        self.reading.poll(context, "no whole request in time")
+        self.reading.poll(task, "no whole request in time")
     }
 
     fn on_write<T>(
         &mut self,
         written: Poll<io::Result<T>>,
-        context: &mut Context<'_>,
+        task: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
         if written.is_pending() {
             if !self.writing.runs {
                 self.writing.start(self.timeouts.idle());
             }
-            ready!(self.writing.poll(context, "the answer is not taken"))?;
+            ready!(self.writing.poll(task, "the answer is not taken"))?;
             return Poll::Pending;
         }
         self.writing.stop();
@@ -122,11 +129,11 @@ impl<S> Paced<S> {
 
     /// A peer that takes its answer is not idle, however long the answer. The idle clock must be
     /// started here: whoever reads from us knows that nothing came and need not ask again.
-    fn has_written(&mut self, context: &mut Context<'_>) {
+    fn has_written(&mut self, task: &mut Context<'_>) {
         if self.pace.now().1 == Phase::Idle {
             self.timed = None;
             // Only to be woken; time that is over already is told to the next read.
-            let _ = self.poll_reading_clock(context);
+            let _ = self.poll_reading_clock(task);
         }
     }
 }
@@ -134,12 +141,12 @@ impl<S> Paced<S> {
 impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        task: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        match Pin::new(&mut self.stream).poll_read(context, buffer) {
-            Poll::Pending => self.poll_reading_clock(context),
+        match Pin::new(&mut self.stream).poll_read(task, buffer) {
+            Poll::Pending => self.poll_reading_clock(task),
             ready => {
                 if buffer.filled().len() > before {
                     self.has_read();
@@ -153,39 +160,39 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
 impl<S: AsyncWrite + Unpin> AsyncWrite for Paced<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        task: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        let written = Pin::new(&mut self.stream).poll_write(task, bytes);
         if written.is_ready() {
-            self.has_written(context);
+            self.has_written(task);
         }
-        self.on_write(written, context)
+        self.on_write(written, task)
     }
 
     fn poll_write_vectored(
         mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
+        task: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        let written = Pin::new(&mut self.stream).poll_write_vectored(task, slices);
         if written.is_ready() {
-            self.has_written(context);
+            self.has_written(task);
         }
-        self.on_write(written, context)
+        self.on_write(written, task)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        self.on_write(flushed, context)
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let flushed = Pin::new(&mut self.stream).poll_flush(task);
+        self.on_write(flushed, task)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(task)
     }
 }
 
@@ -209,10 +216,10 @@ impl Clock {
         self.runs = false;
     }
 
-    fn poll(&mut self, context: &mut Context<'_>, why: &'static str) -> Poll<io::Result<()>> {
+    fn poll(&mut self, task: &mut Context<'_>, why: &'static str) -> Poll<io::Result<()>> {
         match &mut self.sleep {
             Some(sleep) if self.runs => {
-                ready!(sleep.as_mut().poll(context));
+                ready!(sleep.as_mut().poll(task));
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, why)))
             }
             _ => Poll::Pending,

@@ -6,7 +6,7 @@ use super::page::{self, RecordPage};
 use super::{Target, page_limit};
 use crate::error::ApiError;
 use crate::session::{Place, Session};
-use crate::site::{Site, stored};
+use crate::site::{Site, merged, stored};
 use crate::wire::{EpochSeconds, Query, Violations, sync as wire};
 
 /// Most records of a page, where the caller wants pages at all.
@@ -45,13 +45,17 @@ pub(super) async fn list_records(
         .token(&site.keys, &name)
     });
     let session_token = session.token(&site.keys, &place);
-    Ok(shape(
+    let mut output = shape(
         &dataset.identity,
         &asked.listing,
         &listed,
         session_token,
         next_token,
-    ))
+    );
+    let reader = site.store.engine().resident_reader();
+    let (pool, identity) = (target.pool()?.1.uuid, target.identity()?.1.uuid);
+    output.merged_dataset_names = merged::reported(&reader, pool, identity, &dataset.name);
+    Ok(output)
 }
 
 /// What the query asks for.
@@ -175,6 +179,7 @@ fn shape(
         dataset_deleted_after_requested_sync_count: listed.deleted_since,
         sync_session_token,
         last_modified_by: dataset.map(|info| info.modified_by.name(identity).to_owned()),
+        merged_dataset_names: Vec::new(),
         next_token,
     }
 }

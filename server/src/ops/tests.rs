@@ -1,7 +1,11 @@
 //! The operations on a real store, from the JSON that comes to the JSON that goes.
 
+mod devices;
 mod listing;
+mod merged;
+mod retries;
 mod rights;
+mod settings;
 mod updates;
 
 use super::*;

@@ -7,11 +7,12 @@ use syncline_engine::{
     RecordValue, SyncCount, Timestamp, Wish,
 };
 
-use super::list_records::{read_session, session_not_valid};
+use super::first_answer::first_answer;
+use super::list_records::session_not_valid;
 use super::{Target, invalid};
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::session::{self, Claim, Place};
+use crate::session::{self, Claim, Place, Session};
 use crate::site::{Site, Store};
 use crate::wire::{EpochSeconds, Object, Violations, json, sync as wire};
 
@@ -20,7 +21,8 @@ const KEY_CHARS_MAX: usize = syncline_engine::limits::KEY_CHARS_MAX;
 const VALUE_CHARS_MAX: usize = syncline_engine::limits::VALUE_CHARS_MAX;
 const SYNC_COUNT_MAX: i64 = i64::MAX >> 15;
 
-/// Writes records. The session of the listing before is spent by success only.
+/// Writes records. The session of the listing before is spent by success only, and the very same
+/// request with it gets the same answer again: a client whose answer was lost may just repeat it.
 pub(super) async fn update_records(
     site: &Site,
     caller: &Caller,
@@ -37,16 +39,25 @@ pub(super) async fn update_records(
         dataset: dataset.name.as_str(),
     };
     let token = input.sync_session_token.as_deref().unwrap_or_default();
-    let session = read_session(site, &place, token, site.now().get())?;
+    let session =
+        Session::read(&site.keys, &place, token, site.now().get()).ok_or_else(session_not_valid)?;
     if patches.is_empty() {
+        if site.sessions.contains(session.id) {
+            return Err(session_not_valid());
+        }
         return Ok(wire::UpdateRecordsOutput {
             records: Vec::new(),
         });
     }
     let note = session::note(session.id, session::digest("UpdateRecords", body));
+    let note = Note::new(note).map_err(invalid)?;
+    let claim = match site.sessions.claim(session.id).await {
+        Ok(claim) => claim,
+        Err(commit) => return first_answer(site, &dataset, commit, &note, &patches).await,
+    };
     let identity = dataset.identity;
     let proposal = Proposal {
-        note: Note::new(note).map_err(invalid)?,
+        note,
         expect: target.still_there()?,
         wishes: vec![Wish::Update {
             dataset,
@@ -54,11 +65,6 @@ pub(super) async fn update_records(
             modified_by: modified_by(site, caller, input.device_id.as_deref())?,
         }],
     };
-    let claim = site
-        .sessions
-        .claim(session.id)
-        .await
-        .ok_or_else(session_not_valid)?;
     let receipt = commit(&site.store, proposal, claim).await;
     let receipt = receipt.map_err(|error| target.refused(caller, error))?;
     written(&identity, receipt)
@@ -74,7 +80,7 @@ async fn commit(
     let store = store.clone();
     let task = tokio::spawn(async move {
         let receipt = store.commit(proposal).await?;
-        claim.spend(receipt.time.get());
+        claim.spend(receipt.sequence, receipt.time.get());
         Ok(receipt)
     });
     match task.await {
@@ -174,7 +180,7 @@ pub(super) fn modified_by(
     device: Option<&str>,
 ) -> Result<ModifiedBy, ApiError> {
     match (caller, device) {
-        (Caller::Developer, _) => ModifiedBy::other(&site.config.account_id).map_err(invalid),
+        (Caller::Developer(_), _) => ModifiedBy::other(&site.config.account_id).map_err(invalid),
         (Caller::Identity { .. }, Some(device)) => ModifiedBy::other(device).map_err(invalid),
         (Caller::Identity { .. }, None) => Ok(ModifiedBy::Owner),
     }
@@ -184,11 +190,18 @@ fn written(identity: &IdentityId, receipt: Receipt) -> Result<wire::UpdateRecord
     let Some(Outcome::Updated { records, .. }) = receipt.outcomes.into_iter().next() else {
         return Err(ApiError::bug("an update without its outcome"));
     };
+    Ok(output(identity, records.iter()))
+}
+
+/// The answer that tells of records.
+pub(super) fn output<'a>(
+    identity: &IdentityId,
+    records: impl Iterator<Item = &'a Record>,
+) -> wire::UpdateRecordsOutput {
     let records = records
-        .into_iter()
-        .map(|record| record_shape(identity, &record))
+        .map(|record| record_shape(identity, record))
         .collect();
-    Ok(wire::UpdateRecordsOutput { records })
+    wire::UpdateRecordsOutput { records }
 }
 
 fn record_shape(identity: &IdentityId, record: &Record) -> wire::Record {

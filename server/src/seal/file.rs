@@ -12,16 +12,16 @@ use serde::Deserialize;
 use thiserror::Error;
 use uuid::Uuid;
 
-use super::{Keys, SigningKey};
+use super::{Keys, Master, SEALED_LIFE_MS, SIGNED_LIFE_MS, SigningKey};
 
 /// The file's name.
 const FILE: &str = "keys";
 /// Its name while it is being made; a leftover is overwritten.
 const FILE_NEW: &str = "keys.new";
-/// Version of the file's form.
-const VERSION: u32 = 1;
-/// Bytes of a master secret.
-const MASTER_BYTES: usize = 32;
+/// Version of the file's form: 2 added the developers' master secret and times of retirement.
+const VERSION: u32 = 2;
+/// The oldest version that is still understood.
+const VERSION_MIN: u32 = 1;
 
 /// Why there are no keys.
 #[derive(Debug, Error)]
@@ -54,105 +54,203 @@ pub enum KeysError {
         /// What is wrong.
         why: &'static str,
     },
+    /// There is nothing to replace.
+    #[error("{} does not exist; the server makes it when it first starts", path.display())]
+    Missing {
+        /// The file.
+        path: PathBuf,
+    },
     /// No randomness for a new key.
     #[error("the system has no randomness for a new key")]
     Randomness,
 }
 
+/// The file, as it stands.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Stored {
+pub(super) struct Stored {
     version: u32,
-    sealing: Vec<StoredSealing>,
-    signing: Vec<StoredSigning>,
+    pub(super) sealing: Vec<StoredMaster>,
+    pub(super) signing: Vec<StoredSigning>,
+    /// Missing in files of version 1.
+    pub(super) developer: Option<StoredMaster>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredSealing {
-    id: u32,
+pub(super) struct StoredMaster {
+    pub(super) id: u32,
     secret: String,
+    pub(super) retired_ms: Option<u64>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StoredSigning {
+pub(super) struct StoredSigning {
     pkcs8: String,
+    pub(super) retired_ms: Option<u64>,
+}
+
+/// Where the file is.
+pub(super) fn path(directory: &Path) -> PathBuf {
+    directory.join(FILE)
 }
 
 pub(super) fn obtain(directory: &Path) -> Result<Keys, KeysError> {
-    let path = directory.join(FILE);
-    match fs::read_to_string(&path) {
-        Ok(text) => parse(&text, &path),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let text = fresh().ok_or(KeysError::Randomness)?;
-            store(directory, &text)?;
-            parse(&text, &path)
+    let stored = match read(directory)? {
+        Some(stored) if stored.developer.is_some() => stored,
+        Some(mut old) => {
+            old.developer = Some(StoredMaster::generate(1));
+            store(directory, &old)?;
+            old
         }
-        Err(source) => Err(KeysError::Io {
-            doing: "read",
-            path,
-            source,
-        }),
-    }
+        None => {
+            let stored = Stored {
+                version: VERSION,
+                sealing: vec![StoredMaster::generate(1)],
+                signing: vec![StoredSigning::generate()?],
+                developer: Some(StoredMaster::generate(1)),
+            };
+            store(directory, &stored)?;
+            stored
+        }
+    };
+    understand(&stored, &directory.join(FILE))
 }
 
-fn parse(text: &str, path: &Path) -> Result<Keys, KeysError> {
+/// The file of a directory; `None` if there is none.
+pub(super) fn read(directory: &Path) -> Result<Option<Stored>, KeysError> {
+    let path = directory.join(FILE);
+    let text = match fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => {
+            return Err(KeysError::Io {
+                doing: "read",
+                path,
+                source,
+            });
+        }
+    };
+    let stored: Stored = toml::from_str(&text).map_err(|source| KeysError::Form {
+        path: path.clone(),
+        source: Box::new(source),
+    })?;
+    if !(VERSION_MIN..=VERSION).contains(&stored.version) {
+        let why = "was written by a version that this one cannot read";
+        return Err(KeysError::Content { path, why });
+    }
+    // Nothing is written back that could not be used.
+    understand(&stored, &path)?;
+    Ok(Some(stored))
+}
+
+fn understand(stored: &Stored, path: &Path) -> Result<Keys, KeysError> {
     let content = |why| KeysError::Content {
         path: path.into(),
         why,
     };
-    let stored: Stored = toml::from_str(text).map_err(|source| KeysError::Form {
-        path: path.into(),
-        source: Box::new(source),
-    })?;
-    if stored.version != VERSION {
-        return Err(content(
-            "was written by a version that this one cannot read",
-        ));
-    }
+    let no_master = || content("a sealing key is not 32 bytes in base64");
     let mut sealing = Vec::new();
     for key in &stored.sealing {
-        let secret = STANDARD.decode(&key.secret).unwrap_or_default();
-        if secret.len() != MASTER_BYTES {
-            return Err(content("a sealing key is not 32 bytes in base64"));
-        }
-        sealing.push((key.id, secret));
+        sealing.push(key.master().ok_or_else(no_master)?);
     }
     let mut signing = Vec::new();
     for key in &stored.signing {
         let pkcs8 = STANDARD.decode(&key.pkcs8).unwrap_or_default();
-        let key = SigningKey::from_pkcs8(&pkcs8);
-        signing.push(key.ok_or_else(|| content("a signing key is not an RSA key"))?);
+        let mut signs = SigningKey::from_pkcs8(&pkcs8)
+            .ok_or_else(|| content("a signing key is not an RSA key"))?;
+        if let Some(retired_ms) = key.retired_ms {
+            signs.until_ms = retired_ms.saturating_add(SIGNED_LIFE_MS);
+        }
+        signing.push(signs);
     }
     if sealing.is_empty() || signing.is_empty() {
         return Err(content("holds no sealing or no signing key"));
     }
-    Ok(Keys::new(&sealing, signing))
+    let developer = match &stored.developer {
+        Some(key) => Some(key.master().ok_or_else(no_master)?),
+        None => None,
+    };
+    Ok(Keys::new(&sealing, signing, developer.as_ref()))
 }
 
-fn fresh() -> Option<String> {
-    // Two uuids hold 244 random bits.
-    let master = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
-    let signing = SigningKey::generate()?;
+impl StoredMaster {
+    pub(super) fn generate(id: u32) -> Self {
+        // Two uuids hold 244 random bits.
+        let secret = [Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat();
+        Self {
+            id,
+            secret: STANDARD.encode(secret),
+            retired_ms: None,
+        }
+    }
+
+    fn master(&self) -> Option<Master> {
+        let secret = STANDARD.decode(&self.secret).ok()?;
+        Some(Master {
+            id: self.id,
+            secret: secret.try_into().ok()?,
+            until_ms: self.retired_ms.map_or(u64::MAX, |retired_ms| {
+                retired_ms.saturating_add(SEALED_LIFE_MS)
+            }),
+        })
+    }
+
+    fn render(&self, text: &mut String, section: &str) -> std::fmt::Result {
+        write!(
+            text,
+            "\n{section}\nid = {}\nsecret = \"{}\"\n",
+            self.id, self.secret
+        )?;
+        render_retired(text, self.retired_ms)
+    }
+}
+
+impl StoredSigning {
+    pub(super) fn generate() -> Result<Self, KeysError> {
+        let key = SigningKey::generate().ok_or(KeysError::Randomness)?;
+        Ok(Self {
+            pkcs8: STANDARD.encode(key.pkcs8()),
+            retired_ms: None,
+        })
+    }
+
+    fn render(&self, text: &mut String) -> std::fmt::Result {
+        write!(text, "\n[[signing]]\npkcs8 = \"{}\"\n", self.pkcs8)?;
+        render_retired(text, self.retired_ms)
+    }
+}
+
+fn render_retired(text: &mut String, retired_ms: Option<u64>) -> std::fmt::Result {
+    retired_ms.map_or(Ok(()), |retired_ms| {
+        writeln!(text, "retired_ms = {retired_ms}")
+    })
+}
+
+fn render(stored: &Stored) -> Result<String, std::fmt::Error> {
     let mut text = String::from(
-        "# The keys that seal tokens and temporary credentials: whoever has them can sign in as\n\
-         # anyone, and without them nobody's tokens are believed any more. The last of each kind\n\
-         # is used for new tokens.\n",
+        "# The keys that seal tokens and temporary credentials, and from which the secrets of\n\
+         # developers' keys follow: whoever has them can sign in as anyone, and without them\n\
+         # nobody's tokens are believed any more. The last of each kind is used for new tokens.\n",
     );
-    write!(
-        text,
-        "version = {VERSION}\n\n[[sealing]]\nid = 1\nsecret = \"{}\"\n\n\
-         [[signing]]\npkcs8 = \"{}\"\n",
-        STANDARD.encode(master),
-        STANDARD.encode(signing.pkcs8())
-    )
-    .ok()?;
-    Some(text)
+    writeln!(text, "version = {VERSION}")?;
+    for key in &stored.sealing {
+        key.render(&mut text, "[[sealing]]")?;
+    }
+    for key in &stored.signing {
+        key.render(&mut text)?;
+    }
+    if let Some(key) = &stored.developer {
+        key.render(&mut text, "[developer]")?;
+    }
+    Ok(text)
 }
 
 /// The name comes to be only after its bytes are durable, so a crash leaves all or nothing.
-fn store(directory: &Path, text: &str) -> Result<(), KeysError> {
+pub(super) fn store(directory: &Path, stored: &Stored) -> Result<(), KeysError> {
+    // Writing to a string cannot fail.
+    let text = render(stored).unwrap_or_default();
     let (new, path) = (directory.join(FILE_NEW), directory.join(FILE));
     let failed = |doing, path: &Path| {
         let path = path.to_owned();
@@ -216,10 +314,25 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_version_1_is_believed_and_gets_a_master_for_developers() {
+        let directory = tempfile::tempdir().unwrap();
+        Keys::obtain(directory.path()).unwrap();
+        let path = directory.path().join(FILE);
+        let text = fs::read_to_string(&path).unwrap();
+        let (old, _) = text.split_once("\n[developer]").unwrap();
+        fs::write(&path, old.replace("version = 2", "version = 1")).unwrap();
+        let keys = Keys::obtain(directory.path()).unwrap();
+        let secret = keys.developer_secret(1, "AKIA", &[1; 16]).unwrap();
+        let again = Keys::obtain(directory.path()).unwrap();
+        assert_eq!(again.developer_secret(1, "AKIA", &[1; 16]), Some(secret));
+        assert_eq!(again.signing().id, keys.signing().id);
+    }
+
+    #[test]
     fn a_damaged_file_is_refused_and_kept() {
         for text in [
             "",
-            "version = 2\nsealing = []\nsigning = []\n",
+            "version = 3\nsealing = []\nsigning = []\n",
             "version = 1\nsealing = []\n\
             signing = []\n",
             "version = 1\nsigning = []\n[[sealing]]\nid = 1\nsecret = \"AAAA\"\n",

@@ -21,6 +21,8 @@ pub struct SigningKey {
     pub modulus: String,
     /// The exponent as key sets show it.
     pub exponent: String,
+    /// When its tokens are no longer believed.
+    pub until_ms: u64,
     pkcs8: Vec<u8>,
 }
 
@@ -57,6 +59,7 @@ impl SigningKey {
             decoding: DecodingKey::from_rsa_raw_components(&modulus, &exponent),
             modulus: URL_SAFE_NO_PAD.encode(&modulus),
             exponent: URL_SAFE_NO_PAD.encode(&exponent),
+            until_ms: u64::MAX,
             pkcs8: pkcs8.to_vec(),
         })
     }

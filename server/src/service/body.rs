@@ -37,8 +37,14 @@ impl Body<'_> {
 
 impl Bodies {
     pub(super) fn new(bytes_max: usize, timeout: Duration) -> Self {
-        let together = TOGETHER_BYTES.max(4 * bytes_max).min(Semaphore::MAX_PERMITS);
-        Self { bytes_max, timeout, free: Semaphore::new(together) }
+        let together = TOGETHER_BYTES
+            .max(4 * bytes_max)
+            .min(Semaphore::MAX_PERMITS);
+        Self {
+            bytes_max,
+            timeout,
+            free: Semaphore::new(together),
+        }
     }
 
     /// Receives a body to its end.
@@ -47,18 +53,28 @@ impl Bodies {
     pub(super) async fn read(&self, body: Incoming) -> Result<Body<'_>, Failure> {
         // The framing check left bodies with a length only, or none.
         let announced = body.size_hint().exact().unwrap_or(u64::MAX);
-        let Some(length) = usize::try_from(announced).ok().filter(|l| *l <= self.bytes_max) else {
+        let Some(length) = usize::try_from(announced)
+            .ok()
+            .filter(|l| *l <= self.bytes_max)
+        else {
             return Err(Failure::closing(ApiError::request_too_large(format!(
                 "The body must have at most {} bytes.",
                 self.bytes_max
             ))));
         };
         if length == 0 {
-            return Ok(Body { bytes: Bytes::new(), _held: None });
+            return Ok(Body {
+                bytes: Bytes::new(),
+                _held: None,
+            });
         }
-        tokio::time::timeout(self.timeout, self.receive(body, length)).await.unwrap_or_else(|_| {
-            Err(Failure::closing(ApiError::request_timeout("The body did not arrive in time.")))
-        })
+        tokio::time::timeout(self.timeout, self.receive(body, length))
+            .await
+            .unwrap_or_else(|_| {
+                Err(Failure::closing(ApiError::request_timeout(
+                    "The body did not arrive in time.",
+                )))
+            })
     }
 
     async fn receive(&self, mut body: Incoming, length: usize) -> Result<Body<'_>, Failure> {
@@ -69,21 +85,29 @@ impl Bodies {
                 let error = ApiError::bad_request("The body ended before its length.");
                 return Err(Failure::closing(error));
             };
-            let Ok(data) = frame.into_data() else { continue };
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
             let permit = self.hold(data.len())?;
             match &mut held {
                 Some(held) => held.merge(permit),
                 None => held = Some(permit),
             }
             if data.len() == length {
-                return Ok(Body { bytes: data, _held: held });
+                return Ok(Body {
+                    bytes: data,
+                    _held: held,
+                });
             }
             if whole.capacity() == 0 {
                 whole.reserve(length.min(FIRST_BYTES).max(data.len()));
             }
             whole.extend_from_slice(&data);
         }
-        Ok(Body { bytes: whole.freeze(), _held: held })
+        Ok(Body {
+            bytes: whole.freeze(),
+            _held: held,
+        })
     }
 
     /// Counts bytes as they come and not as they are announced, so that slow senders hold only

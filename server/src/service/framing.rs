@@ -5,7 +5,7 @@
 //! differing or malformed lengths, header blocks beyond their bounds.
 
 use hyper::Version;
-use hyper::header::{HOST, TRANSFER_ENCODING};
+use hyper::header::{HOST, HeaderValue, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 
 use super::reply::Failure;
@@ -18,7 +18,9 @@ use crate::error::ApiError;
 /// client of these APIs sends its small body with a length.
 pub(super) fn check(head: &Parts) -> Result<(), Failure> {
     if head.headers.contains_key(TRANSFER_ENCODING) {
-        return refuse("The body must come with Content-Length; Transfer-Encoding is not accepted.");
+        return refuse(
+            "The body must come with Content-Length; Transfer-Encoding is not accepted.",
+        );
     }
     let mut hosts = head.headers.get_all(HOST).iter();
     match (hosts.next(), hosts.next()) {
@@ -27,8 +29,11 @@ pub(super) fn check(head: &Parts) -> Result<(), Failure> {
             return refuse("HTTP/1.1 needs a 'host' header.");
         }
         (host, None) => {
-            let authority = head.uri.authority().map(|authority| authority.as_str().as_bytes());
-            if authority.is_some() && authority != host.map(|host| host.as_bytes()) {
+            let authority = head
+                .uri
+                .authority()
+                .map(|authority| authority.as_str().as_bytes());
+            if authority.is_some() && authority != host.map(HeaderValue::as_bytes) {
                 return refuse("The request's target names another host than its 'host' header.");
             }
         }

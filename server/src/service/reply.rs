@@ -6,14 +6,15 @@ use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_TYPE, HeaderName,
-    HeaderValue,
+    HeaderValue, RETRY_AFTER,
 };
 use hyper::http::{Extensions, HeaderMap};
 use hyper::{Response, StatusCode};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::error::{Api, ApiError};
+use crate::error::{Api, ApiError, ErrorKind};
+use crate::identity::sts;
 use crate::metrics;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
@@ -49,13 +50,19 @@ pub(super) struct Failure {
 impl Failure {
     /// For requests after which nobody knows where the next one begins.
     pub(super) fn closing(error: ApiError) -> Self {
-        Self { error, closes: true }
+        Self {
+            error,
+            closes: true,
+        }
     }
 }
 
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
-        Self { error, closes: false }
+        Self {
+            error,
+            closes: false,
+        }
     }
 }
 
@@ -63,6 +70,15 @@ impl Reply {
     /// An operation's result, already JSON.
     pub(super) fn json(api: Api, body: Vec<u8>) -> Self {
         Self::new(StatusCode::OK, media_type(api), body)
+    }
+
+    /// An answer of STS.
+    pub(super) fn xml(answer: sts::Answer) -> Self {
+        let status = StatusCode::from_u16(answer.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut reply = Self::new(status, "text/xml", answer.xml.into_bytes());
+        reply.error = answer.error;
+        reply
     }
 
     /// A page that is the same for everybody.
@@ -73,7 +89,10 @@ impl Reply {
     /// Whether the server is ready.
     pub(super) fn health(halted: bool) -> Self {
         let (status, text) = if halted {
-            (StatusCode::SERVICE_UNAVAILABLE, "halted: writes are refused since one failed\n")
+            (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "halted: writes are refused since one failed\n",
+            )
         } else {
             (StatusCode::OK, "ok\n")
         };
@@ -92,7 +111,12 @@ impl Reply {
         set(ACCESS_CONTROL_ALLOW_METHODS, ALLOWED_METHODS);
         set(ACCESS_CONTROL_ALLOW_HEADERS, ALLOWED_HEADERS);
         set(ACCESS_CONTROL_MAX_AGE, PREFLIGHT_SECONDS);
-        Self { status: StatusCode::NO_CONTENT, headers, body: Bytes::new(), error: None }
+        Self {
+            status: StatusCode::NO_CONTENT,
+            headers,
+            body: Bytes::new(),
+            error: None,
+        }
     }
 
     /// An exception in the service's form: a header for some clients, `__type` for others, and
@@ -111,8 +135,16 @@ impl Reply {
         if let Some(value) = header_message(&error.message) {
             reply.headers.insert(ERROR_MESSAGE, value);
         }
+        // Other limits empty within a second, or nobody knows.
+        let throttled = error.kind == ErrorKind::TooManyRequests;
+        let wait = error.retry_after_seconds.or(throttled.then_some(1));
+        if let Some(seconds) = wait {
+            reply.headers.insert(RETRY_AFTER, seconds.into());
+        }
         if closes {
-            reply.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            reply
+                .headers
+                .insert(CONNECTION, HeaderValue::from_static("close"));
         }
         reply
     }
@@ -120,7 +152,12 @@ impl Reply {
     fn new(status: StatusCode, content_type: &'static str, body: Vec<u8>) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-        Self { status, headers, body: body.into(), error: None }
+        Self {
+            status,
+            headers,
+            body: body.into(),
+            error: None,
+        }
     }
 
     pub(super) fn status(&self) -> u16 {
@@ -143,7 +180,10 @@ impl Reply {
             headers.insert(REQUEST_ID, value);
         }
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+        headers.insert(
+            ACCESS_CONTROL_EXPOSE_HEADERS,
+            HeaderValue::from_static(EXPOSED),
+        );
         response
     }
 }
@@ -159,7 +199,9 @@ fn media_type(api: Api) -> &'static str {
 fn header_message(message: &str) -> Option<HeaderValue> {
     let line = message.lines().next()?;
     let fits = line.len() <= HEADER_MESSAGE_BYTES_MAX
-        && line.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        && line
+            .bytes()
+            .all(|byte| byte == b' ' || byte.is_ascii_graphic());
     fits.then(|| HeaderValue::try_from(line).ok()).flatten()
 }
 
@@ -180,14 +222,24 @@ mod tests {
     fn errors_carry_their_name_three_times_over() {
         let error = ApiError::conflict("Current SyncCount for: k is: 2 not: 1");
         let reply = Reply::failed(Api::Sync, error.into());
-        assert_eq!((reply.status(), reply.error()), (409, Some("ResourceConflictException")));
+        assert_eq!(
+            (reply.status(), reply.error()),
+            (409, Some("ResourceConflictException"))
+        );
         assert_eq!(reply.headers[ERROR_TYPE], "ResourceConflictException:");
         assert!(reply.headers.get(CONNECTION).is_none());
         let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
         assert_eq!(body["__type"], "ResourceConflictException");
         assert_eq!(body["message"], "Current SyncCount for: k is: 2 not: 1");
         assert_eq!(body["Message"], body["message"]);
+        assert!(reply.headers.get(RETRY_AFTER).is_none());
+        let later = ApiError::too_many_requests("no").after_ms(1001);
+        let reply = Reply::failed(Api::Sync, later.into());
+        assert_eq!(reply.headers[RETRY_AFTER], "2");
         let closing = Failure::closing(ApiError::bad_request("no"));
-        assert_eq!(Reply::failed(Api::Sync, closing).headers[CONNECTION], "close");
+        assert_eq!(
+            Reply::failed(Api::Sync, closing).headers[CONNECTION],
+            "close"
+        );
     }
 }

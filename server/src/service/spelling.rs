@@ -35,6 +35,7 @@ const CANNED: &[u8] = b"GET / HTTP/1.1\r\n\
     Access-Control-Expose-Headers: -\r\n\
     Access-Control-Max-Age: -\r\n\
     Cache-Control: -\r\n\
+    Retry-After: -\r\n\
     \r\n";
 /// Room for the canned request and its answer, so that neither side of the pipe ever waits.
 const PIPE_BYTES: usize = 4096;
@@ -47,7 +48,10 @@ pub struct SpellingError(#[source] Option<Box<dyn std::error::Error + Send + Syn
 /// The extensions to put on every response of connections that preserve the case of headers.
 pub(super) async fn obtain() -> Result<Extensions, SpellingError> {
     let (mut client, server) = tokio::io::duplex(PIPE_BYTES);
-    client.write_all(CANNED).await.map_err(|error| SpellingError(Some(error.into())))?;
+    client
+        .write_all(CANNED)
+        .await
+        .map_err(|error| SpellingError(Some(error.into())))?;
     let seen = Mutex::new(None);
     let service = service_fn(|request: Request<Incoming>| {
         if let Ok(mut seen) = seen.lock() {

@@ -2,12 +2,15 @@
 //!
 //! An update [claims](Spent::claim) its session first. While it runs, another update with the same
 //! session waits for it; when it succeeded the session is spent, and when it failed in any way the
-//! session is free again. The map forgets sessions whose tokens have expired, and when it is full
+//! session is free again. Of a spent session the commit is known, so that a repeated request can be
+//! answered again. The map forgets sessions whose tokens have expired, and when it is full
 //! the oldest: that is safe, since the compare of each record still decides.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use syncline_engine::Sequence;
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -22,7 +25,8 @@ pub struct Spent {
 
 #[derive(Debug, Default)]
 struct State {
-    spent: HashSet<Uuid>,
+    /// With the commit that spent it.
+    spent: HashMap<Uuid, Sequence>,
     /// In the order of spending, with the time when the token has surely expired.
     order: VecDeque<(u64, Uuid)>,
     /// As many as requests that run. The channel closes when the claim ends.
@@ -39,44 +43,48 @@ impl Spent {
         })
     }
 
-    /// Claims a session for an update, waiting for one that runs. `None`: it is spent.
-    pub async fn claim(self: &Arc<Self>, session: Uuid) -> Option<Claim> {
+    /// Claims a session for an update, waiting for one that runs.
+    ///
+    /// # Errors
+    /// The commit that spent the session.
+    pub async fn claim(self: &Arc<Self>, session: Uuid) -> Result<Claim, Sequence> {
         loop {
             let mut running = match self.try_claim(session) {
-                Ok(claim) => return claim,
-                Err(running) => running,
+                Tried::Claimed(claim) => return Ok(claim),
+                Tried::Spent(commit) => return Err(commit),
+                Tried::Running(running) => running,
             };
             // An error, always: nobody sends, the claim's end closes the channel.
             let _ = running.changed().await;
         }
     }
 
-    fn try_claim(self: &Arc<Self>, session: Uuid) -> Result<Option<Claim>, watch::Receiver<()>> {
+    fn try_claim(self: &Arc<Self>, session: Uuid) -> Tried {
         let mut state = self.lock();
-        if state.spent.contains(&session) {
-            return Ok(None);
+        if let Some(commit) = state.spent.get(&session) {
+            return Tried::Spent(*commit);
         }
         if let Some(running) = state.claimed.get(&session) {
-            return Err(running.clone());
+            return Tried::Running(running.clone());
         }
         let (ended, running) = watch::channel(());
         state.claimed.insert(session, running);
-        Ok(Some(Claim {
+        Tried::Claimed(Claim {
             sessions: Arc::clone(self),
             session,
             _ended: ended,
-        }))
+        })
     }
 
     /// Whether an update with this session succeeded.
     #[must_use]
     pub fn contains(&self, session: Uuid) -> bool {
-        self.lock().spent.contains(&session)
+        self.lock().spent.contains_key(&session)
     }
 
     /// Remembers a session that a commit made at `time_ms` has spent, in the order of the commits.
-    pub fn insert(&self, session: Uuid, time_ms: u64) {
-        self.lock().insert(session, time_ms, self.capacity);
+    pub fn insert(&self, session: Uuid, commit: Sequence, time_ms: u64) {
+        self.lock().insert(session, commit, time_ms, self.capacity);
     }
 
     /// How many are remembered.
@@ -98,7 +106,7 @@ impl Spent {
 }
 
 impl State {
-    fn insert(&mut self, session: Uuid, time_ms: u64, capacity: usize) {
+    fn insert(&mut self, session: Uuid, commit: Sequence, time_ms: u64, capacity: usize) {
         while let Some(&(leaves_ms, oldest)) = self.order.front() {
             if leaves_ms > time_ms && self.order.len() < capacity {
                 break;
@@ -106,10 +114,19 @@ impl State {
             self.order.pop_front();
             self.spent.remove(&oldest);
         }
-        if self.spent.insert(session) {
+        if let Entry::Vacant(place) = self.spent.entry(session) {
+            place.insert(commit);
             self.order.push_back((time_ms + LIFE_MS, session));
         }
     }
+}
+
+/// How a claim went.
+enum Tried {
+    Claimed(Claim),
+    Spent(Sequence),
+    /// An update runs; its end closes the channel.
+    Running(watch::Receiver<()>),
 }
 
 /// A session in use. Dropped without [`Claim::spend`], the session is free again.
@@ -123,8 +140,8 @@ pub struct Claim {
 
 impl Claim {
     /// The update was committed at `time_ms`.
-    pub fn spend(self, time_ms: u64) {
-        self.sessions.insert(self.session, time_ms);
+    pub fn spend(self, commit: Sequence, time_ms: u64) {
+        self.sessions.insert(self.session, commit, time_ms);
     }
 }
 
@@ -143,6 +160,8 @@ mod tests {
 
     use super::*;
 
+    const COMMIT: Sequence = Sequence::new(7);
+
     fn id(number: u128) -> Uuid {
         Uuid::from_u128(number)
     }
@@ -156,9 +175,9 @@ mod tests {
         let sessions = Spent::new(10);
         drop(sessions.claim(id(1)).await.unwrap());
         assert!(!sessions.contains(id(1)));
-        sessions.claim(id(1)).await.unwrap().spend(0);
+        sessions.claim(id(1)).await.unwrap().spend(COMMIT, 0);
         assert!(sessions.contains(id(1)));
-        assert!(sessions.claim(id(1)).await.is_none());
+        assert_eq!(sessions.claim(id(1)).await.unwrap_err(), COMMIT);
         assert!(sessions.lock().claimed.is_empty());
     }
 
@@ -173,9 +192,9 @@ mod tests {
             assert!(poll(third.as_mut()).is_pending());
             drop(sessions.claim(id(2)).await.unwrap());
             if succeeds {
-                first.spend(0);
-                assert!(second.await.is_none());
-                assert!(third.await.is_none());
+                first.spend(COMMIT, 0);
+                assert_eq!(second.await.unwrap_err(), COMMIT);
+                assert_eq!(third.await.unwrap_err(), COMMIT);
             } else {
                 drop(first);
                 let second = second.await.unwrap();
@@ -190,13 +209,14 @@ mod tests {
     fn the_oldest_leave_first() {
         let sessions = Spent::new(3);
         for number in 0..5 {
-            sessions.insert(id(number), 1000);
+            sessions.insert(id(number), COMMIT, 1000);
         }
         assert_eq!(sessions.len(), 3);
         assert!(!sessions.contains(id(1)) && sessions.contains(id(2)) && sessions.contains(id(4)));
-        sessions.insert(id(5), 1000 + LIFE_MS);
+        sessions.insert(id(5), COMMIT, 1000 + LIFE_MS);
         assert_eq!(sessions.len(), 1);
-        sessions.insert(id(5), 1000 + LIFE_MS);
+        sessions.insert(id(5), Sequence::ZERO, 1000 + LIFE_MS);
+        assert_eq!(sessions.lock().spent[&id(5)], COMMIT);
         assert_eq!(sessions.lock().order.len(), 1);
         assert!(!sessions.is_empty());
     }

@@ -18,7 +18,11 @@ pub(super) struct Authorization<'a> {
 // Written by hand so that no log ever holds a signature.
 impl std::fmt::Debug for Authorization<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Authorization({}/{})", self.access_key_id, self.scope.text)
+        write!(
+            f,
+            "Authorization({}/{})",
+            self.access_key_id, self.scope.text
+        )
     }
 }
 
@@ -51,16 +55,27 @@ impl<'a> Authorization<'a> {
                 "Credential" => &mut credential,
                 "SignedHeaders" => &mut signed_headers,
                 "Signature" => &mut signature,
-                _ => return Err(incomplete("The Authorization header has an unknown parameter.")),
+                _ => {
+                    return Err(incomplete(
+                        "The Authorization header has an unknown parameter.",
+                    ));
+                }
             };
             if place.replace(value).is_some() {
-                return Err(incomplete(format!("Authorization header has '{name}' twice.")));
+                return Err(incomplete(format!(
+                    "Authorization header has '{name}' twice."
+                )));
             }
         }
         let (access_key_id, scope) = parse_credential(required("Credential", credential)?)?;
         let signed_headers = parse_signed_headers(required("SignedHeaders", signed_headers)?)?;
         let signature = parse_signature(required("Signature", signature)?)?;
-        Ok(Self { access_key_id, scope, signed_headers, signature })
+        Ok(Self {
+            access_key_id,
+            scope,
+            signed_headers,
+            signature,
+        })
     }
 }
 
@@ -97,7 +112,9 @@ fn parse_credential(credential: &str) -> Result<(&str, Scope<'_>), ApiError> {
     };
     let (access_key_id, text) = credential.split_once('/').ok_or_else(wrong)?;
     let parts: Vec<&str> = text.split('/').collect();
-    let [date, region, service, terminator] = parts[..] else { return Err(wrong()) };
+    let [date, region, service, terminator] = parts[..] else {
+        return Err(wrong());
+    };
     if access_key_id.is_empty() || region.is_empty() {
         return Err(wrong());
     }
@@ -106,7 +123,15 @@ fn parse_credential(credential: &str) -> Result<(&str, Scope<'_>), ApiError> {
             "Credential should be scoped with a valid terminator: '{TERMINATOR}'."
         )));
     }
-    Ok((access_key_id, Scope { text, date, region, service }))
+    Ok((
+        access_key_id,
+        Scope {
+            text,
+            date,
+            region,
+            service,
+        },
+    ))
 }
 
 /// Sorted, as every signer must list them: a second order would be a second signature for the

@@ -8,8 +8,11 @@ use super::{Unverified, incomplete};
 use crate::error::ApiError;
 
 /// Everything but letters, digits and `-._~`.
-const ENCODED: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 /// The same for paths, whose slashes stay.
 const ENCODED_IN_PATH: &AsciiSet = &ENCODED.remove(b'/');
 
@@ -73,7 +76,10 @@ fn query(sent: &str) -> String {
         .map(|(name, value)| (encode(name), encode(value)))
         .collect();
     pairs.sort_unstable();
-    let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let pairs: Vec<String> = pairs
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"))
+        .collect();
     pairs.join("&")
 }
 
@@ -82,14 +88,18 @@ fn query(sent: &str) -> String {
 fn header(text: &mut Vec<u8>, request: &Unverified<'_>, name: &str) -> Result<(), ApiError> {
     let mut values = request.values(name).peekable();
     if values.peek().is_none() {
-        return Err(incomplete(format!("The signed header '{name}' is not in the request.")));
+        return Err(incomplete(format!(
+            "The signed header '{name}' is not in the request."
+        )));
     }
     text.extend_from_slice(name.as_bytes());
     let mut separator = b':';
     for value in values {
         text.push(separator);
         separator = b',';
-        let words = value.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+        let words = value
+            .split(u8::is_ascii_whitespace)
+            .filter(|word| !word.is_empty());
         for (at, word) in words.enumerate() {
             if at > 0 {
                 text.push(b' ');

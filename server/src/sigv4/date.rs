@@ -42,7 +42,8 @@ fn parse(text: &str) -> Option<u64> {
     }
     let number = |from: usize, to: usize| {
         bytes[from..to].iter().try_fold(0, |sum: u64, byte| {
-            byte.is_ascii_digit().then(|| sum * 10 + u64::from(byte - b'0'))
+            byte.is_ascii_digit()
+                .then(|| sum * 10 + u64::from(byte - b'0'))
         })
     };
     let (year, month, day) = (number(0, 4)?, number(4, 6)?, number(6, 8)?);
@@ -63,14 +64,18 @@ fn parse(text: &str) -> Option<u64> {
         .then(|| ((days_before(year, month) + day - 1) * 24 + hour) * 3600 + minute * 60 + second)
 }
 
-fn format(seconds: u64) -> String {
+/// Seconds since 1970 in the form of `X-Amz-Date`: `20261123T014912Z`.
+#[must_use]
+pub fn format(seconds: u64) -> String {
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
     // A guess that is never too late, corrected: a year has at most 366 days.
     let mut year = 1970 + days / 366;
     while days_before(year + 1, 1) <= days {
         year += 1;
     }
-    let month = (1..=12).rfind(|month| days_before(year, *month) <= days).unwrap_or(1);
+    let month = (1..=12)
+        .rfind(|month| days_before(year, *month) <= days)
+        .unwrap_or(1);
     let day = days - days_before(year, month) + 1;
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
     format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
@@ -135,7 +140,10 @@ mod tests {
             "+0150830T123600Z",
         ] {
             assert_eq!(parse(text), None, "{text}");
-            assert_eq!(check(text, "20150830", 0).unwrap_err().kind, ErrorKind::IncompleteSignature);
+            assert_eq!(
+                check(text, "20150830", 0).unwrap_err().kind,
+                ErrorKind::IncompleteSignature
+            );
         }
     }
 

@@ -35,14 +35,20 @@ impl SigningKeys {
     /// Nothing derived yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { generations: Mutex::default() }
+        Self {
+            generations: Mutex::default(),
+        }
     }
 
     pub(super) fn get(&self, secret: &str, scope: &Scope<'_>) -> Key {
         // A scope has neither line breaks nor unbounded parts: it came in one header.
         let name = format!("{}\n{secret}", scope.text);
         // What is kept is whole whatever panicked beside it.
-        let lock = || self.generations.lock().unwrap_or_else(PoisonError::into_inner);
+        let lock = || {
+            self.generations
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         if let Some(key) = lock().get(&name) {
             return key;
         }
@@ -78,7 +84,10 @@ impl Generations {
     /// checked, so nobody can push the day more than five minutes ahead.
     fn keep(&mut self, name: String, key: Key, date: &str) {
         if date > self.date.as_str() {
-            *self = Self { date: date.to_owned(), ..Self::default() };
+            *self = Self {
+                date: date.to_owned(),
+                ..Self::default()
+            };
         }
         if date == self.date {
             self.insert(name, key);
@@ -111,7 +120,12 @@ mod tests {
 
     fn scope<'a>(text: &'a str) -> Scope<'a> {
         let parts: Vec<&str> = text.split('/').collect();
-        Scope { text, date: parts[0], region: parts[1], service: parts[2] }
+        Scope {
+            text,
+            date: parts[0],
+            region: parts[1],
+            service: parts[2],
+        }
     }
 
     #[test]
@@ -125,7 +139,10 @@ mod tests {
     #[test]
     fn kept_keys_are_those_that_would_be_derived() {
         let keys = SigningKeys::new();
-        let scopes = ["20150830/us-east-1/iam/aws4_request", "20150830/us-east-1/s3/aws4_request"];
+        let scopes = [
+            "20150830/us-east-1/iam/aws4_request",
+            "20150830/us-east-1/s3/aws4_request",
+        ];
         for _ in 0..2 {
             for text in scopes {
                 for secret in ["one", "two"] {

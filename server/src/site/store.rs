@@ -7,8 +7,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use syncline_engine::{Engine, Error, Proposal, Reader, Receipt, Refusal};
+use syncline_engine::{
+    Cursor, Engine, Error, FeedCommit, Proposal, Reader, Receipt, Refusal, Sequence,
+};
 use tokio::sync::Semaphore;
+
+use super::doors::Doors;
 
 /// How much may block at once.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +37,7 @@ impl Default for StoreLimits {
 pub struct Store {
     engine: Engine,
     gate: Arc<Gate>,
+    doors: Arc<Doors>,
 }
 
 struct Gate {
@@ -53,7 +58,14 @@ impl Store {
         Self {
             engine,
             gate: Arc::new(gate),
+            doors: Arc::default(),
         }
+    }
+
+    /// The doors of its identities; see there.
+    #[must_use]
+    pub fn doors(&self) -> &Doors {
+        &self.doors
     }
 
     /// The engine itself, for what never blocks and for start and stop.
@@ -77,16 +89,50 @@ impl Store {
         }
     }
 
-    /// Commits. Dropping the future does not take the proposal back.
+    /// Commits. Dropping the future does not take the proposal back; who writes datasets must not
+    /// drop it, since it passes the identity's [door](Doors).
     ///
     /// # Errors
     /// What the engine says, or `Refusal::Busy`.
     pub async fn commit(&self, proposal: Proposal) -> Result<Receipt, Error> {
+        let _passed = self.doors.pass(&proposal).await;
         let answer = match self.engine.commit_future(proposal) {
             Ok(committed) => return committed.await,
             Err(proposal) => self.blocking(move |engine| engine.commit(proposal)),
         };
         answer.await
+    }
+
+    /// Commits many, in order, sharing syncs. Not for datasets: it passes no door.
+    ///
+    /// # Errors
+    /// Of each what the engine says; of all `Refusal::Busy`.
+    pub async fn commit_all(
+        &self,
+        proposals: Vec<Proposal>,
+    ) -> Result<Vec<Result<Receipt, Error>>, Error> {
+        self.blocking(move |engine| Ok(engine.commit_all(proposals)))
+            .await
+    }
+
+    /// What a commit changed; `None` if the feed no longer reaches it, or does not tell of it.
+    ///
+    /// # Errors
+    /// What reading says, or `Refusal::Busy`.
+    pub async fn commit_at(&self, sequence: Sequence) -> Result<Option<FeedCommit>, Error> {
+        self.blocking(move |engine| {
+            let before = Cursor {
+                store: engine.head().store,
+                sequence: Sequence::new(sequence.get().saturating_sub(1)),
+            };
+            let commits = match engine.feed(before)?.read() {
+                Err(Error::Refusal(Refusal::CursorTooOld { .. })) => return Ok(None),
+                commits => commits?,
+            };
+            let mut commits = commits.into_iter();
+            Ok(commits.find(|commit| commit.cursor.sequence == sequence))
+        })
+        .await
     }
 
     async fn blocking<T: Send + 'static>(
@@ -124,5 +170,34 @@ struct Queued<'a>(&'a Gate);
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.0.queued.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use syncline_engine::Options;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn beyond_the_queue_the_answer_is_busy() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Engine::open(directory.path(), Options::default()).unwrap();
+        let store = Store::new(
+            engine,
+            StoreLimits {
+                running: 1,
+                queued: 2,
+            },
+        );
+        let one = store.gate.queue().unwrap();
+        let two = store.gate.queue().unwrap();
+        assert!(store.gate.queue().is_none());
+        let cold = store.read(|_| Err::<(), _>(Error::NotResident)).await;
+        assert!(matches!(cold, Err(Error::Refusal(Refusal::Busy))));
+        drop((one, two));
+        let answer = store.blocking(|_| Ok(7)).await;
+        assert_eq!(answer.unwrap(), 7);
+        assert_eq!(store.gate.queued.load(Ordering::Relaxed), 0);
     }
 }

@@ -4,12 +4,32 @@
 //! does; its region is that of its pool. Values are a version byte, a CRC-32 of that byte and the
 //! body, and the body: bincode with fixed-width little-endian numbers.
 
+mod belongings;
+mod developer_key;
+mod device;
+mod former;
+mod merged;
+mod roles;
+mod settings;
+
 use bincode::{Decode, Encode, config};
 use sha2::{Digest, Sha256};
 use syncline_engine::limits::METADATA_VALUE_BYTES_MAX;
 use syncline_engine::{Metadata, MetadataKey, MetadataValue};
 use thiserror::Error;
 use uuid::Uuid;
+
+pub use belongings::{doomed_key, keys_of_identity, keys_of_pool};
+pub use developer_key::{DeveloperKeyRecord, developer_key, developer_of};
+pub use device::{DeviceRecord, Platform, SubscribersRecord, devices_prefix};
+pub use device::{device_key, device_of, subscribers_key};
+pub use former::{FormerRecord, former_key};
+pub use merged::{MergedRecord, merged_key, merged_name, merged_prefix, reported_prefix};
+pub use roles::{PrincipalTagsRecord, principal_tags_key, principal_tags_prefix};
+pub use roles::{RoleMapping, RoleRule, RolesRecord, roles_key};
+pub use settings::{BulkPublishRecord, BulkPublishStatus, bulk_publish_key};
+pub use settings::{ConfigurationRecord, Push, StreamingStatus, Streams, configuration_key};
+pub use settings::{EventsRecord, events_key};
 
 /// Kind byte of a pool's key; then its uuid and its region.
 pub const POOL: u8 = 1;
@@ -21,6 +41,33 @@ pub const HOME: u8 = 3;
 pub const LOGIN: u8 = 4;
 /// Kind byte of the key of a pool's count of sessions; then the pool's uuid.
 pub const SESSIONS: u8 = 5;
+/// Kind byte of the key of a pool's push and stream configuration; then the pool's uuid.
+pub const CONFIGURATION: u8 = 6;
+/// Kind byte of the key of a pool's functions; then the pool's uuid.
+pub const EVENTS: u8 = 7;
+/// Kind byte of the key of a pool's bulk publish; then the pool's uuid.
+pub const BULK_PUBLISH: u8 = 8;
+/// Kind byte of a device's key; then the uuids of its pool, its identity and its own.
+pub const DEVICE: u8 = 9;
+/// Kind byte of the key of a dataset's subscribers; then the uuids of its pool and identity, and
+/// its name.
+pub const SUBSCRIBERS: u8 = 10;
+/// Kind byte of a merged dataset's key; then the uuids of its pool and identity, the hash of the
+/// name under which it is reported, and its own name.
+pub const MERGED: u8 = 11;
+/// Kind byte of the key that tells that a pool is deleted but not all that it had; then its uuid.
+pub const DOOMED: u8 = 12;
+
+/// Kind byte of the key of a pool's roles; then the pool's uuid.
+pub const ROLES: u8 = 32;
+/// Kind byte of the key of principal tags; then the uuid of the pool and the hash of the provider.
+pub const PRINCIPAL_TAGS: u8 = 33;
+/// Kind byte of the key of an identity that was merged into another one; then the uuids of its
+/// pool and its own. Such an identity keeps its [`HOME`].
+pub const FORMER: u8 = 34;
+
+/// Kind byte of the key of a developer's access key; then its id.
+pub const DEVELOPER_KEY: u8 = 64;
 
 /// Version of the values.
 const VERSION: u8 = 1;
@@ -172,6 +219,16 @@ pub struct IdentityRecord {
     pub modified_ms: u64,
     /// Who it is; nobody for a guest. At most 20.
     pub logins: Vec<Login>,
+    /// Whether its last login was taken away: then it is no guest, and nobody can act as it.
+    pub orphaned: bool,
+}
+
+impl IdentityRecord {
+    /// Whether it is a guest: whoever knows its id may act as it.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.logins.is_empty() && !self.orphaned
+    }
 }
 
 /// A user of a provider.

@@ -81,6 +81,9 @@ pub struct ListRecordsOutput {
     /// Who changed the dataset last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_modified_by: Option<String>,
+    /// Datasets of other identities that were merged under this name and not deleted since.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub merged_dataset_names: Vec<String>,
     /// Where the next page begins.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
@@ -221,6 +224,7 @@ mod tests {
             dataset_deleted_after_requested_sync_count: false,
             sync_session_token: "t".to_owned(),
             last_modified_by: None,
+            merged_dataset_names: Vec::new(),
             next_token: None,
         };
         assert_eq!(

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::signer::Signer;
+
 /// One connection.
 pub(crate) struct Client {
     pub(crate) stream: TcpStream,
@@ -22,7 +24,10 @@ pub(crate) struct Answer {
 
 impl Client {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), unread: Vec::new() }
+        Self {
+            stream: TcpStream::connect(address).await.unwrap(),
+            unread: Vec::new(),
+        }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -35,6 +40,44 @@ impl Client {
         self.answer().await
     }
 
+    /// Sends a request with the headers of a signature, and reads its answer.
+    pub(crate) async fn signed(
+        &mut self,
+        signer: &Signer<'_>,
+        method: &str,
+        target: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut headers = headers.to_vec();
+        headers.push(("Host", "syncline.test"));
+        let signature = signer.sign(method, target, &headers, body);
+        headers.extend(
+            signature
+                .iter()
+                .map(|(name, value)| (name.as_str(), value.as_str())),
+        );
+        let mut request = format!("{method} {target} HTTP/1.1\r\n");
+        for (name, value) in headers {
+            request.push_str(&format!("{name}: {value}\r\n"));
+        }
+        request.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+        self.ask([request.as_bytes(), body].concat()).await
+    }
+
+    /// Calls an operation of Cognito Identity.
+    pub(crate) async fn identity(
+        &mut self,
+        signer: &Signer<'_>,
+        operation: &str,
+        body: &serde_json::Value,
+    ) -> Answer {
+        let target = format!("AWSCognitoIdentityService.{operation}");
+        let headers = [("X-Amz-Target", target.as_str())];
+        self.signed(signer, "POST", "/", &headers, body.to_string().as_bytes())
+            .await
+    }
+
     /// The next answer.
     pub(crate) async fn answer(&mut self) -> Answer {
         let head = loop {
@@ -42,11 +85,21 @@ impl Client {
                 let rest = self.unread.split_off(end + 4);
                 break String::from_utf8(std::mem::replace(&mut self.unread, rest)).unwrap();
             }
-            assert!(self.more().await, "closed after {:?}", String::from_utf8_lossy(&self.unread));
+            assert!(
+                self.more().await,
+                "closed after {:?}",
+                String::from_utf8_lossy(&self.unread)
+            );
         };
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let mut answer = Answer { status, head, body: Vec::new() };
-        let length = answer.header("content-length").map_or(0, |text| text.parse().unwrap());
+        let mut answer = Answer {
+            status,
+            head,
+            body: Vec::new(),
+        };
+        let length = answer
+            .header("content-length")
+            .map_or(0, |text| text.parse().unwrap());
         while self.unread.len() < length {
             assert!(self.more().await, "closed within a body");
         }
@@ -58,7 +111,18 @@ impl Client {
     /// Waits for the end of the connection; panics if something else comes.
     pub(crate) async fn closed(&mut self) {
         let more = self.more().await;
-        assert!(!more, "not closed: {:?}", String::from_utf8_lossy(&self.unread));
+        assert!(
+            !more,
+            "not closed: {:?}",
+            String::from_utf8_lossy(&self.unread)
+        );
+    }
+
+    /// Reads and forgets whatever comes until the end of the connection.
+    pub(crate) async fn drain(&mut self) {
+        while self.more().await {
+            self.unread.clear();
+        }
     }
 
     /// Reads what comes next; false at the end, whether orderly or not.
@@ -78,7 +142,11 @@ impl Answer {
 
     /// Panics unless the head has this line, in this spelling.
     pub(crate) fn has(&self, line: &str) {
-        assert!(self.head.lines().any(|found| found == line), "no {line:?} in\n{}", self.head);
+        assert!(
+            self.head.lines().any(|found| found == line),
+            "no {line:?} in\n{}",
+            self.head
+        );
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {

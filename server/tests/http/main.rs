@@ -1,8 +1,19 @@
 //! The server over real sockets, byte for byte: no HTTP library stands between a test and what
 //! the server sends.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
+
 mod client;
 mod framing;
+mod key_commands;
+mod limits;
+mod matrix;
 mod pages;
+mod process;
 mod server;
+mod settings;
+mod signed;
+#[path = "../signer/mod.rs"]
+mod signer;
+mod sts;
 mod time;

@@ -17,7 +17,11 @@ fn is_dressed(answer: &Answer) {
         "Access-Control-Expose-Headers: x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Date",
     );
     assert!(answer.head.contains("\r\nDate: "), "{}", answer.head);
-    let id = answer.head.split("\r\nx-amzn-RequestId: ").nth(1).expect("a request id");
+    let id = answer
+        .head
+        .split("\r\nx-amzn-RequestId: ")
+        .nth(1)
+        .expect("a request id");
     let id = uuid::Uuid::parse_str(&id[..36]).unwrap();
     assert_eq!(id.get_version_num(), 4);
 }
@@ -26,7 +30,10 @@ fn is_dressed(answer: &Answer) {
 async fn errors_are_spelled_as_old_clients_look_for_them() {
     let answer = ask("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await;
     is_dressed(&answer);
-    assert_eq!(answer.exception(404, "UnknownOperationException"), "No operation has this path.");
+    assert_eq!(
+        answer.exception(404, "UnknownOperationException"),
+        "No operation has this path."
+    );
     answer.has("x-amzn-ErrorMessage: No operation has this path.");
     answer.has("Content-Type: application/json");
     answer.has(&format!("Content-Length: {}", answer.body.len()));
@@ -35,7 +42,8 @@ async fn errors_are_spelled_as_old_clients_look_for_them() {
 #[tokio::test]
 async fn spellings_do_not_follow_the_request() {
     let answer = ask(
-        "GET /nowhere HTTP/1.1\r\nHOST: x\r\nX-AMZN-ERRORTYPE: y\r\nDATE: z\r\nCONTENT-TYPE: a\r\n\r\n",
+        "GET /nowhere HTTP/1.1\r\nHOST: x\r\nX-AMZN-ERRORTYPE: y\r\nDATE: z\r\n\
+         CONTENT-TYPE: a\r\n\r\n",
     )
     .await;
     is_dressed(&answer);
@@ -75,7 +83,10 @@ async fn a_preflight_allows_what_sdks_send() {
             "amz-sdk-invocation-id",
             "amz-sdk-request",
         ] {
-            assert!(allowed.split(',').any(|found| found == name), "{name} not in {allowed}");
+            assert!(
+                allowed.split(',').any(|found| found == name),
+                "{name} not in {allowed}"
+            );
         }
         answer.has("Access-Control-Allow-Methods: GET,POST,DELETE,OPTIONS");
         answer.has("Access-Control-Max-Age: 86400");
@@ -89,7 +100,9 @@ async fn the_metrics_count_what_was_asked() {
     for _ in 0..2 {
         client.ask("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n").await;
     }
-    client.ask(format!("GET {DATASET} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+    client
+        .ask(format!("GET {DATASET} HTTP/1.1\r\nHost: x\r\n\r\n"))
+        .await;
     let answer = client.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
     assert_eq!(answer.status, 200);
     for line in [
@@ -99,7 +112,11 @@ async fn the_metrics_count_what_was_asked() {
         "syncline_connections 1",
         "syncline_store_halted 0",
     ] {
-        assert!(answer.text().lines().any(|found| found == line), "{line}\n{}", answer.text());
+        assert!(
+            answer.text().lines().any(|found| found == line),
+            "{line}\n{}",
+            answer.text()
+        );
     }
 }
 
@@ -111,14 +128,24 @@ async fn unknown_routes_and_methods_are_refused_specifically() {
         ("GET /", 404, "UnknownOperationException"),
         ("GET /identitypools/", 404, "UnknownOperationException"),
         ("GET /%69dentitypools", 404, "UnknownOperationException"),
-        ("GET /identitypools/../identitypools", 404, "UnknownOperationException"),
+        (
+            "GET /identitypools/../identitypools",
+            404,
+            "UnknownOperationException",
+        ),
         ("GET //identitypools", 404, "UnknownOperationException"),
         ("PUT /identitypools", 405, "MethodNotAllowedException"),
         ("POST /healthz", 404, "UnknownOperationException"),
         ("GET /identitypools/%ff", 400, "SerializationException"),
-        ("GET /identitypools", 403, "MissingAuthenticationTokenException"),
+        (
+            "GET /identitypools",
+            403,
+            "MissingAuthenticationTokenException",
+        ),
     ] {
-        let answer = client.ask(format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        let answer = client
+            .ask(format!("{line} HTTP/1.1\r\nHost: x\r\n\r\n"))
+            .await;
         answer.exception(status, name);
         is_dressed(&answer);
     }
@@ -137,7 +164,8 @@ async fn the_identity_api_answers_in_its_own_form() {
             "MissingAuthenticationTokenException",
         ),
     ] {
-        let request = format!("POST / HTTP/1.1\r\nHost: x\r\n{target}Content-Length: 2\r\n\r\n{{}}");
+        let request =
+            format!("POST / HTTP/1.1\r\nHost: x\r\n{target}Content-Length: 2\r\n\r\n{{}}");
         let answer = client.ask(request).await;
         answer.exception(400, name);
         answer.has("Content-Type: application/x-amz-json-1.1");
@@ -152,5 +180,8 @@ async fn requests_have_ids_of_their_own() {
     let request = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
     let one = client.ask(request).await;
     let two = client.ask(request).await;
-    assert_ne!(one.header("x-amzn-RequestId"), two.header("x-amzn-RequestId"));
+    assert_ne!(
+        one.header("x-amzn-RequestId"),
+        two.header("x-amzn-RequestId")
+    );
 }

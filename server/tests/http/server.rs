@@ -1,15 +1,29 @@
 //! A server in this process, on a free port and a fresh directory.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use syncline_server::config::Config;
-use syncline_server::listen::Listener;
+use syncline_server::listen::Bound;
 use syncline_server::service::Service;
+use syncline_server::site::Site;
+use syncline_server::start;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
+
+/// The developer's key of every server here.
+pub(crate) const ROOT: (&str, &str) = ("AKIAROOT", "a-root-secret");
+
+fn root(variable: &str) -> Option<String> {
+    let value = if variable.contains("SECRET") {
+        ROOT.1
+    } else {
+        ROOT.0
+    };
+    Some(value.to_owned())
+}
 
 /// A running server; dropped, it is cut off.
 pub(crate) struct Server {
@@ -17,7 +31,8 @@ pub(crate) struct Server {
     pub(crate) config: Arc<Config>,
     stop: Option<oneshot::Sender<()>>,
     serving: JoinHandle<usize>,
-    _directory: tempfile::TempDir,
+    site: Weak<Site>,
+    directory: tempfile::TempDir,
 }
 
 impl Server {
@@ -28,16 +43,31 @@ impl Server {
     /// With another configuration than the default one.
     pub(crate) async fn start_with(change: impl FnOnce(&mut Config)) -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let mut config = Config::default();
-        config.data = directory.path().join("data");
+        let config = Config {
+            data: directory.path().join("data"),
+            ..Config::default()
+        };
+        Self::start_in(directory, config, change).await
+    }
+
+    async fn start_in(
+        directory: tempfile::TempDir,
+        mut config: Config,
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        // Segments are written ahead; small ones start quickly.
+        config.engine.segment_bytes = 1 << 20;
         change(&mut config);
         config.check().unwrap();
-        let listener = Listener::bind("127.0.0.1:0".parse().unwrap()).await.unwrap();
-        config.listen = listener.address();
+        let bound = Bound::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = bound.address();
+        config.listen = address;
         let config = Arc::new(config);
-        let service = Arc::new(Service::new(Arc::clone(&config)).await.unwrap());
+        let site = start::open(Arc::clone(&config), root).unwrap();
+        let held = Arc::downgrade(&site);
+        let service = Arc::new(Service::new(site).await.unwrap());
+        let listener = bound.listen().unwrap();
         let (stop, stopped) = oneshot::channel();
-        let address = listener.address();
         let serving = tokio::spawn({
             let config = Arc::clone(&config);
             async move {
@@ -46,11 +76,32 @@ impl Server {
                 listener.serve(service, &config, stop).await
             }
         });
-        Self { address, config, stop: Some(stop), serving, _directory: directory }
+        Self {
+            address,
+            config,
+            stop: Some(stop),
+            serving,
+            site: held,
+            directory,
+        }
     }
 
     pub(crate) async fn client(&self) -> Client {
         Client::connect(self.address).await
+    }
+
+    /// Stops it, lets `between` work on the data directory, and starts again with its
+    /// configuration.
+    pub(crate) async fn restart(mut self, between: impl FnOnce(&Config)) -> Self {
+        self.stop();
+        self.serving.await.unwrap();
+        // Connections that were cut off let go of the store a moment later.
+        while self.site.strong_count() > 0 {
+            tokio::task::yield_now().await;
+        }
+        between(&self.config);
+        let config = Config::clone(&self.config);
+        Self::start_in(self.directory, config, |_| ()).await
     }
 
     /// Tells it to stop, and does not wait.

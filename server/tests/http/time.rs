@@ -45,7 +45,9 @@ async fn a_slow_header_is_cut_off() {
 async fn a_slow_body_is_told_so_and_cut_off() {
     let server = with_times(NEVER_MS, 50, NEVER_MS).await;
     let mut client = server.client().await;
-    client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc").await;
+    client
+        .send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+        .await;
     let answer = client.answer().await;
     answer.exception(408, "RequestTimeoutException");
     answer.has("Connection: close");
@@ -75,7 +77,9 @@ async fn a_body_that_ends_early_does_not_harm_the_server() {
     let server = Server::start().await;
     for _ in 0..10 {
         let mut client = server.client().await;
-        client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc").await;
+        client
+            .send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nabc")
+            .await;
     }
     assert_eq!(server.client().await.ask(HEALTH).await.status, 200);
 }
@@ -89,7 +93,11 @@ async fn more_connections_than_allowed_wait_their_turn() {
     second.send(HEALTH).await;
     for _ in 0..100 {
         let page = first.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
-        assert!(page.text().contains("\nsyncline_connections 1\n"), "{}", page.text());
+        assert!(
+            page.text().contains("\nsyncline_connections 1\n"),
+            "{}",
+            page.text()
+        );
     }
     drop(first);
     assert_eq!(second.answer().await.status, 200);

@@ -1,15 +1,33 @@
 //! Each rule of the signature check, by one request that breaks it and nothing else.
 
-use aws_sigv4::http_request::PayloadChecksumKind::{NoHeader, XAmzSha256};
 use syncline_server::error::{ApiError, ErrorKind};
 use syncline_server::sigv4::{Expected, Signed, SigningKeys, Unverified};
 
 use crate::Request;
-use crate::round_trip::signed;
+use crate::signer::Signer;
 
 const NOW: u64 = 1_795_305_600;
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
-const EXPECTED: Expected<'static> = Expected { service: "cognito-sync", regions: &[], now: NOW };
+const EXPECTED: Expected<'static> = Expected {
+    service: "cognito-sync",
+    regions: &[],
+    now: NOW,
+};
+
+const SIGNER: Signer<'static> = Signer {
+    access_key_id: "AKIDEXAMPLE",
+    secret: SECRET,
+    security_token: Some("token"),
+    service: "cognito-sync",
+    now: NOW,
+    sends_hash: true,
+};
+/// With neither token nor hash.
+const PLAIN: Signer<'static> = Signer {
+    security_token: None,
+    sends_hash: false,
+    ..SIGNER
+};
 
 fn unsigned() -> Request {
     let headers = [
@@ -21,12 +39,14 @@ fn unsigned() -> Request {
 }
 
 fn good() -> Request {
-    let key = ("AKIDEXAMPLE", SECRET, Some("token"));
-    signed(unsigned(), key, "cognito-sync", NOW, XAmzSha256)
+    unsigned().signed(&SIGNER)
 }
 
 fn refused(request: &Request) -> ApiError {
-    request.check(SECRET, &EXPECTED).expect("it is signed").unwrap_err()
+    request
+        .check(SECRET, &EXPECTED)
+        .expect("it is signed")
+        .unwrap_err()
 }
 
 #[test]
@@ -43,10 +63,22 @@ fn no_authorization_is_not_a_signature() {
 fn malformed_authorizations_say_what_is_missing() {
     let cases: [(&str, &str, &str); 14] = [
         ("AWS4-HMAC-SHA256", "Bearer", "Unsupported algorithm"),
-        ("AWS4-HMAC-SHA256", "AWS4-ECDSA-P256-SHA256", "Unsupported algorithm"),
-        ("AWS4-HMAC-SHA256 Credential=", "Credential=", "Unsupported algorithm"),
+        (
+            "AWS4-HMAC-SHA256",
+            "AWS4-ECDSA-P256-SHA256",
+            "Unsupported algorithm",
+        ),
+        (
+            "AWS4-HMAC-SHA256 Credential=",
+            "Credential=",
+            "Unsupported algorithm",
+        ),
         ("Credential=", "Credentials=", "unknown parameter"),
-        ("Credential=", "Signature=00, Credential=", "'Signature' twice"),
+        (
+            "Credential=",
+            "Signature=00, Credential=",
+            "'Signature' twice",
+        ),
         ("Credential=", "x, Credential=", "not of the form"),
         ("AKIDEXAMPLE/", "", "exactly 5"),
         ("AKIDEXAMPLE/", "/", "exactly 5"),
@@ -61,20 +93,29 @@ fn malformed_authorizations_say_what_is_missing() {
         let mut request = good();
         request.authorization(|text| text.replacen(from, to, 1));
         let error = refused(&request);
-        assert_eq!(error.kind, ErrorKind::IncompleteSignature, "{from} -> {to}: {error}");
+        assert_eq!(
+            error.kind,
+            ErrorKind::IncompleteSignature,
+            "{from} -> {to}: {error}"
+        );
         assert!(error.message.contains(message), "{from} -> {to}: {error}");
     }
     for name in ["Credential", "SignedHeaders", "Signature"] {
         let mut request = good();
         request.authorization(|text| {
             let (algorithm, parameters) = text.split_once(' ').unwrap();
-            let kept: Vec<&str> =
-                parameters.split(", ").filter(|p| !p.starts_with(name)).collect();
+            let kept: Vec<&str> = parameters
+                .split(", ")
+                .filter(|p| !p.starts_with(name))
+                .collect();
             format!("{algorithm} {}", kept.join(", "))
         });
         let error = refused(&request);
         assert_eq!(error.kind, ErrorKind::IncompleteSignature);
-        assert_eq!(error.message, format!("Authorization header requires '{name}' parameter."));
+        assert_eq!(
+            error.message,
+            format!("Authorization header requires '{name}' parameter.")
+        );
     }
     let mut request = good();
     *request.header("authorization") = b"AWS4-HMAC-SHA256 \xff".to_vec();
@@ -95,14 +136,28 @@ fn parameters_may_come_in_any_order_with_or_without_spaces() {
 
 #[test]
 fn the_scope_must_be_ours() {
-    let other_service = Expected { service: "cognito-identity", ..EXPECTED };
+    let other_service = Expected {
+        service: "cognito-identity",
+        ..EXPECTED
+    };
     let error = good().check(SECRET, &other_service).unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidSignature);
-    assert!(error.message.contains("correct service: 'cognito-identity'"), "{error}");
+    assert!(
+        error
+            .message
+            .contains("correct service: 'cognito-identity'"),
+        "{error}"
+    );
     let regions = ["us-east-1".to_owned(), "eu-central-1".to_owned()];
-    let listed = Expected { regions: &regions, ..EXPECTED };
+    let listed = Expected {
+        regions: &regions,
+        ..EXPECTED
+    };
     assert_eq!(good().check(SECRET, &listed), Some(Ok(())));
-    let unlisted = Expected { regions: &regions[..1], ..EXPECTED };
+    let unlisted = Expected {
+        regions: &regions[..1],
+        ..EXPECTED
+    };
     let error = good().check(SECRET, &unlisted).unwrap().unwrap_err();
     assert_eq!(error.kind, ErrorKind::InvalidSignature);
     assert!(error.message.contains("valid region"), "{error}");
@@ -110,9 +165,12 @@ fn the_scope_must_be_ours() {
 
 #[test]
 fn the_clock_may_be_five_minutes_away() {
-    for (now, accepted) in
-        [(NOW + 300, true), (NOW - 300, true), (NOW + 301, false), (NOW - 301, false)]
-    {
+    for (now, accepted) in [
+        (NOW + 300, true),
+        (NOW - 300, true),
+        (NOW + 301, false),
+        (NOW - 301, false),
+    ] {
         let result = good().check(SECRET, &Expected { now, ..EXPECTED }).unwrap();
         assert_eq!(result.is_ok(), accepted, "{now}");
         if let Err(error) = result {
@@ -135,9 +193,11 @@ fn the_date_must_be_there_and_of_the_scopes_day() {
 
 #[test]
 fn host_target_and_token_must_be_signed() {
-    for (list, name) in
-        [("host;", "host"), (";x-amz-target", "x-amz-target"), (";x-amz-security-token", "x-amz-security-token")]
-    {
+    for (list, name) in [
+        ("host;", "host"),
+        (";x-amz-target", "x-amz-target"),
+        (";x-amz-security-token", "x-amz-security-token"),
+    ] {
         let mut request = good();
         request.authorization(|text| text.replacen(list, "", 1));
         let error = refused(&request);
@@ -156,14 +216,20 @@ fn host_target_and_token_must_be_signed() {
 
 #[test]
 fn a_token_or_target_added_later_is_not_believed() {
-    for (name, value) in [("x-amz-security-token", "stolen"), ("x-amz-target", "Other.Op")] {
+    for (name, value) in [
+        ("x-amz-security-token", "stolen"),
+        ("x-amz-target", "Other.Op"),
+    ] {
         let mut request = unsigned();
         request.headers.retain(|(found, _)| found != "x-amz-target");
-        let key = ("AKIDEXAMPLE", SECRET, None);
-        let mut request = signed(request, key, "cognito-sync", NOW, NoHeader);
+        let mut request = request.signed(&PLAIN);
         assert_eq!(request.check(SECRET, &EXPECTED), Some(Ok(())));
         request.headers.push(crate::lower(name, value));
-        assert_eq!(refused(&request).kind, ErrorKind::InvalidSignature, "{name}");
+        assert_eq!(
+            refused(&request).kind,
+            ErrorKind::InvalidSignature,
+            "{name}"
+        );
     }
 }
 
@@ -183,7 +249,10 @@ fn headers_that_matter_must_not_be_doubled() {
         request.headers.push((name.to_owned(), again));
         let error = refused(&request);
         assert_eq!(error.kind, ErrorKind::IncompleteSignature, "{name}");
-        assert_eq!(error.message, format!("The header '{name}' must not appear twice."));
+        assert_eq!(
+            error.message,
+            format!("The header '{name}' must not appear twice.")
+        );
     }
 }
 
@@ -194,7 +263,10 @@ fn a_signed_header_must_be_in_the_request() {
     // Names are ascending still: "host" < "x-absent" < "x-amz-...".
     let error = refused(&request);
     assert_eq!(error.kind, ErrorKind::IncompleteSignature);
-    assert_eq!(error.message, "The signed header 'x-absent' is not in the request.");
+    assert_eq!(
+        error.message,
+        "The signed header 'x-absent' is not in the request."
+    );
 }
 
 #[test]
@@ -210,11 +282,13 @@ fn the_body_is_always_bound() {
         *request.header("x-amz-content-sha256") = claimed.as_bytes().to_vec();
         let error = refused(&request);
         assert_eq!(error.kind, ErrorKind::InvalidSignature, "{claimed}");
-        assert!(error.message.contains("x-amz-content-sha256"), "{claimed}: {error}");
+        assert!(
+            error.message.contains("x-amz-content-sha256"),
+            "{claimed}: {error}"
+        );
     }
     // Without the header the body is bound all the same.
-    let key = ("AKIDEXAMPLE", SECRET, None);
-    let mut request = signed(unsigned(), key, "cognito-sync", NOW, NoHeader);
+    let mut request = unsigned().signed(&PLAIN);
     assert_eq!(request.check(SECRET, &EXPECTED), Some(Ok(())));
     request.body = b"[]".to_vec();
     assert_eq!(refused(&request).kind, ErrorKind::InvalidSignature);
@@ -225,28 +299,37 @@ fn a_sent_colon_and_a_sent_escape_are_different_paths() {
     let mut request = good();
     request.path = request.path.replace("%3A", ":");
     assert_eq!(refused(&request).kind, ErrorKind::InvalidSignature);
-    let plain = Request { path: request.path, ..unsigned() };
-    let plain = signed(plain, ("AKIDEXAMPLE", SECRET, None), "cognito-sync", NOW, NoHeader);
+    let plain = Request {
+        path: request.path,
+        ..unsigned()
+    }
+    .signed(&PLAIN);
     assert_eq!(plain.check(SECRET, &EXPECTED), Some(Ok(())));
 }
 
 #[test]
 fn messages_hold_no_secret_and_no_signature() {
-    let request = good();
-    let text = String::from_utf8(request.headers.last().unwrap().1.clone()).unwrap();
-    let mut request = request;
+    let mut request = good();
     let authorization = String::from_utf8(request.header("authorization").clone()).unwrap();
     let signature = authorization.rsplit('=').next().unwrap();
     let error = request.check("another", &EXPECTED).unwrap().unwrap_err();
-    assert!(!error.message.contains(signature) && !error.message.contains("another"), "{text}");
-    assert!(error.message.contains("AWS4-HMAC-SHA256\n20261122T000000Z\n20261122/eu-central-1/"));
+    assert_eq!(signature.len(), 64);
+    assert!(!error.message.contains(signature) && !error.message.contains("another"));
+    assert!(
+        error
+            .message
+            .contains("AWS4-HMAC-SHA256\n20261122T000000Z\n20261122/eu-central-1/")
+    );
 }
 
 #[test]
 fn what_is_claimed_can_be_read_before_the_secret_is_known() {
     let request = good();
-    let headers: Vec<(&str, &[u8])> =
-        request.headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    let headers: Vec<(&str, &[u8])> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_slice()))
+        .collect();
     let unverified = Unverified {
         method: &request.method,
         path: &request.path,

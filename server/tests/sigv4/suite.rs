@@ -25,7 +25,10 @@ const REFUSED: [(&str, &str); 7] = [
     ("get-slash-normalized", NORMALISED),
     ("get-slash-pointless-dot-normalized", NORMALISED),
     ("get-slashes-normalized", NORMALISED),
-    ("post-sts-header-after", "its session token is not signed; we insist"),
+    (
+        "post-sts-header-after",
+        "its session token is not signed; we insist",
+    ),
 ];
 
 struct Case {
@@ -38,7 +41,8 @@ struct Case {
 
 impl Case {
     fn read(directory: PathBuf, name: &str) -> Self {
-        let request = parse(&fs::read_to_string(directory.join("header-signed-request.txt")).unwrap());
+        let request =
+            parse(&fs::read_to_string(directory.join("header-signed-request.txt")).unwrap());
         let Ok(context) = fs::read_to_string(directory.join("context.json")) else {
             return Self::without_context(directory, request, name);
         };
@@ -47,7 +51,13 @@ impl Case {
         let text = |value: &Value| value.as_str().unwrap().to_owned();
         let secret = Some(text(&context["credentials"]["secret_access_key"]));
         let service = text(&context["service"]);
-        Self { directory, request, secret, service, now: SIGNED }
+        Self {
+            directory,
+            request,
+            secret,
+            service,
+            now: SIGNED,
+        }
     }
 
     /// Two cases come from an older collection and keep their context in its source code.
@@ -59,11 +69,21 @@ impl Case {
             _ => panic!("{name} has no context"),
         };
         let secret = secret.map(str::to_owned);
-        Self { directory, request, secret, service: service.to_owned(), now }
+        Self {
+            directory,
+            request,
+            secret,
+            service: service.to_owned(),
+            now,
+        }
     }
 
     fn expected(&self) -> Expected<'_> {
-        Expected { service: &self.service, regions: &[], now: self.now }
+        Expected {
+            service: &self.service,
+            regions: &[],
+            now: self.now,
+        }
     }
 
     /// A file of the case, without the line break that a few of them end with.
@@ -117,9 +137,16 @@ fn signatures_of_the_suite_are_accepted() {
     let mut accepted = 0;
     for (name, case) in cases() {
         let Some(secret) = &case.secret else { continue };
-        let result = case.request.check(secret, &case.expected()).expect("it is signed");
+        let result = case
+            .request
+            .check(secret, &case.expected())
+            .expect("it is signed");
         if is_refused(&name) {
-            assert_eq!(result.unwrap_err().kind, ErrorKind::InvalidSignature, "{name}");
+            assert_eq!(
+                result.unwrap_err().kind,
+                ErrorKind::InvalidSignature,
+                "{name}"
+            );
         } else {
             result.unwrap_or_else(|error| panic!("{name}: {error}"));
             accepted += 1;
@@ -133,12 +160,25 @@ fn what_we_took_to_be_signed_is_what_the_suite_says() {
     let mut compared = 0;
     // The suite's file for this case was written for another date than its request.
     let stale = "double-encode-path";
-    for (name, case) in cases().into_iter().filter(|(name, _)| !is_refused(name) && name != stale) {
-        let error = case.request.check("wrong", &case.expected()).expect("signed").unwrap_err();
+    for (name, case) in cases()
+        .into_iter()
+        .filter(|(name, _)| !is_refused(name) && name != stale)
+    {
+        let error = case
+            .request
+            .check("wrong", &case.expected())
+            .expect("signed")
+            .unwrap_err();
         let canonical = case.text("header-canonical-request.txt").unwrap();
-        assert!(error.message.contains(&format!("\n'{canonical}'\n")), "{name}\n{error}");
+        assert!(
+            error.message.contains(&format!("\n'{canonical}'\n")),
+            "{name}\n{error}"
+        );
         let string_to_sign = case.text("header-string-to-sign.txt").unwrap();
-        assert!(error.message.contains(&format!("\n'{string_to_sign}'\n")), "{name}\n{error}");
+        assert!(
+            error.message.contains(&format!("\n'{string_to_sign}'\n")),
+            "{name}\n{error}"
+        );
         compared += 1;
     }
     assert_eq!(compared, 40 - REFUSED.len() - 1);

@@ -198,7 +198,7 @@ async fn usage_is_exact_for_identity_and_pool() {
         pool: pool.clone(),
         ..Labels::default()
     };
-    let developer = Caller::Developer;
+    let developer = Caller::root("AKIAROOT");
     let usage = user.call_as(
         &developer,
         "DescribeIdentityPoolUsage",

@@ -210,3 +210,14 @@ async fn a_full_dataset_comes_in_one_answer() {
         .unwrap_err();
     assert_eq!(error.kind.name(), "LimitExceededException");
 }
+
+#[tokio::test]
+async fn more_patches_than_a_commit_may_have_are_refused() {
+    let fixture = Fixture::new();
+    let pool = fixture.pool().await;
+    let user = fixture.guest(&pool).await;
+    let patches: Vec<_> = (0..70_000).map(|n| remove(&format!("{n}"), 0)).collect();
+    let error = user.update("d", Value::Array(patches)).await.unwrap_err();
+    assert_eq!(error.kind.status(crate::error::Api::Sync), 400, "{error}");
+    assert_eq!(user.list("d", "").await.unwrap()["DatasetExists"], false);
+}

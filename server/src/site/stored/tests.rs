@@ -1,5 +1,9 @@
 //! Golden bytes of every stored form: a change here is a change of the format.
 
+mod belongings;
+mod former;
+mod settings;
+
 use syncline_engine::Sequence;
 
 use super::*;
@@ -89,11 +93,12 @@ fn values_are_pinned() {
         created_ms: 1,
         modified_ms: 2,
         logins: vec![login()],
+        orphaned: false,
     };
     golden(
         &identity,
-        "01840c5fb20100000000000000020000000000000001000000000000000a000000000000006c6f67\
-         696e2e67616d650300000000000000616e6e",
+        "01b8f765380100000000000000020000000000000001000000000000000a000000000000006c6f67\
+         696e2e67616d650300000000000000616e6e00",
     );
     let pool = PoolRecord {
         name: "p".to_owned(),
@@ -126,6 +131,7 @@ fn every_damaged_byte_is_noticed() {
         created_ms: 1,
         modified_ms: 2,
         logins: vec![login()],
+        orphaned: false,
     };
     let good = encode(&identity).unwrap().as_bytes().to_vec();
     for place in 0..good.len() {

@@ -1,0 +1,118 @@
+//! Opens everything that lives in the data directory, in the one order that is safe: the store
+//! first, since it holds the directory against other processes, then the keys.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use syncline_engine::{Engine, Error as EngineError, Limits, Options, Recovery, Timestamp};
+use thiserror::Error;
+
+use crate::config::{Config, RootKey, RootKeyError};
+use crate::seal::{Keys, KeysError};
+use crate::site::Site;
+
+/// Why the server cannot start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The place for the data directory cannot be made.
+    #[error("cannot make the directory {}", path.display())]
+    Directory {
+        /// The parent of the data directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The store cannot be opened or read.
+    #[error("cannot open the data directory {}", path.display())]
+    Store {
+        /// The data directory.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: EngineError,
+    },
+    /// The keys that seal cannot be had.
+    #[error("cannot obtain the keys that seal tokens")]
+    Keys(#[source] KeysError),
+    /// The developer's key cannot be had.
+    #[error("cannot obtain the root access key")]
+    RootKey(#[source] RootKeyError),
+}
+
+/// Opens the store, the keys and the site. Blocks on the disk. `variable` reads the environment.
+///
+/// # Errors
+/// The first thing that cannot be opened.
+pub fn open(
+    config: Arc<Config>,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Arc<Site>, StartError> {
+    let directory = config.data.clone();
+    // The store makes its own directory and insists that its parent lasts.
+    if let Some(parent) = directory
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty())
+    {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(|source| StartError::Directory {
+                path: parent.into(),
+                source,
+            })?;
+    }
+    let failed = |source| StartError::Store {
+        path: directory.clone(),
+        source,
+    };
+    let engine = Engine::open(&directory, options(&config)).map_err(failed)?;
+    report(engine.recovery());
+    let keys = Keys::obtain(&directory).map_err(StartError::Keys)?;
+    let root = RootKey::obtain(&directory, variable).map_err(StartError::RootKey)?;
+    Site::open(engine, config, keys, root, Arc::new(Timestamp::now)).map_err(failed)
+}
+
+fn options(config: &Config) -> Options {
+    let limits = &config.limits;
+    Options {
+        limits: Limits {
+            datasets_per_identity: limits.datasets_per_identity,
+            records_per_dataset: limits.records_per_dataset,
+            dataset_bytes: limits.dataset_bytes,
+            pool_bytes: limits.pool_bytes,
+        },
+        cache_bytes: config.engine.cache_bytes,
+        segment_bytes: config.engine.segment_bytes,
+        ..Options::default()
+    }
+}
+
+fn report(recovery: &Recovery) {
+    let Recovery {
+        store,
+        created,
+        clean,
+        commits,
+        segments,
+        bytes,
+        elapsed,
+        torn,
+    } = recovery;
+    if let Some(torn) = torn {
+        tracing::warn!(
+            "the last batch before the crash was unfinished and is set aside: {} bytes at offset \
+             {} of {}, kept in {}; nothing in it was ever acknowledged",
+            torn.bytes,
+            torn.offset,
+            torn.path.display(),
+            torn.copy.display()
+        );
+    }
+    let elapsed_ms = elapsed.as_millis();
+    tracing::info!(%store, created, clean, commits, segments, bytes, elapsed_ms, "store opened");
+}
