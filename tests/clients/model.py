@@ -23,6 +23,8 @@ COMMON_ERRORS = {
 OWN_ERRORS = {
     # Only where the operator limits the identities of a pool; GetId has it in the model.
     "GetOpenIdTokenForDeveloperIdentity": {"LimitExceededException"},
+    # Where winner and loser together have more logins than an identity may have.
+    "MergeDeveloperIdentities": {"LimitExceededException"},
 }
 # Members that clients read without looking whether they are there.
 ALWAYS = {

@@ -5,6 +5,9 @@ be foretold; they are taken from the answer to the update that made them, and mu
 """
 
 import copy
+import hashlib
+
+NAME_MAX = 128
 
 
 class Refused(Exception):
@@ -202,8 +205,17 @@ class Reference:
             moved = Dataset()
             moved.count = 1
             moved.facts = dataset.facts
-            moved.merged_from = name
+            moved.merged_from = dataset.merged_from or name
             for record in dataset.live():
                 moved.records[record["Key"]] = {**record, "SyncCount": 1}
-            self.identities[winner][f"{name}.{loser}"] = moved
+            self.identities[winner][merged_name(name, loser)] = moved
         del self.identities[loser]
+
+
+def merged_name(name, loser):
+    """A long name keeps its beginning and what tells it from others."""
+    room = NAME_MAX - len(loser) - 1
+    if len(name) > room:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:16]
+        name = f"{name[:room - 17]}-{digest}"
+    return f"{name}.{loser}"

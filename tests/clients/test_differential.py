@@ -22,13 +22,14 @@ STEPS = int(os.environ.get("SYNCLINE_STEPS", "2500"))
 SEED = os.environ.get("SYNCLINE_SEED")
 # After a crash the server may come back with others; the lower refuse growth only.
 LIMITS = [
-    {"datasets_per_identity": 4, "records_per_dataset": 6, "dataset_bytes": 160},
-    {"datasets_per_identity": 3, "records_per_dataset": 4, "dataset_bytes": 110},
+    {"datasets_per_identity": 7, "records_per_dataset": 6, "dataset_bytes": 160},
+    {"datasets_per_identity": 5, "records_per_dataset": 4, "dataset_bytes": 110},
 ]
 NAMES = ["a", "a.b", "b:c", "d_-", "e"]
 KEYS = ["k", "l\u00e4nge", "m" * 12, "n/o p", "q", "\U0001f600", "r", "s"]
 VALUES = ["", "v", "\u00e4\U0001f600", "w" * 40, "x" * 90, "\"\\\n\u0000"]
 ACCOUNT = "000000000000"
+LOGINS_MAX = 20
 # A token lives for 300 seconds; one that is nearly spent by time proves nothing.
 TOKEN_SECONDS = 200
 WRONG_TOKEN = "SyncSessionToken not valid for these inputs"
@@ -45,7 +46,7 @@ class Walk:
         self.users = {}
         # Session tokens: (identity, name) to (token, when); spent ones with the body and answer.
         self.open_tokens, self.spent_tokens, self.pages = {}, [], []
-        self.connection = None
+        self.connection = http.client.HTTPConnection(*server.address)
         self.seen = {}
         for _ in range(3):
             self.add_user()
@@ -54,6 +55,7 @@ class Walk:
         name = f"user-{self.chance.getrandbits(64)}"
         user = self.developer.user(self.pool, name)
         user.name = name
+        user.merged = 1
         self.users[user.identity] = user
         self.model.add(user.identity)
 
@@ -63,8 +65,6 @@ class Walk:
         data = b"" if body is None else json.dumps(body).encode()
         request = AWSRequest(method=method, url=self.server.url + target, data=data)
         SigV4Auth(Credentials(*key), "cognito-sync", "us-east-1").add_auth(request)
-        if self.connection is None:
-            self.connection = http.client.HTTPConnection(*self.server.address)
         self.connection.request(method, target, body=data, headers=dict(request.headers.items()))
         return Answer(self.connection.getresponse())
 
@@ -73,6 +73,7 @@ class Walk:
         try:
             wanted = expected()
         except Refused as refused:
+            assert answer.status != 200, refused
             found = (*answer.error()[::-1], answer.json()["message"])
             message = refused.message or found[2]
             assert found == (refused.name, refused.status, message)
@@ -240,8 +241,8 @@ class Walk:
             token = body["SyncSessionToken"]
             answer = self.call(key, "GET", self.target(*place, "records", syncSessionToken=token))
         else:
-            other = {**body, "RecordPatches": [*body["RecordPatches"], {**body["RecordPatches"][0]}]}
-            other["RecordPatches"][-1]["Key"] = "another"
+            patches = body["RecordPatches"]
+            other = {**body, "RecordPatches": [*patches, {**patches[0], "Key": "another"}]}
             answer = self.call(key, "POST", self.target(*place), other)
         self.compare("spent", _raise(invalid(WRONG_TOKEN)), answer)
 
@@ -303,15 +304,17 @@ class Walk:
     def merge(self):
         """Two users are found to be one, and another one comes."""
         loser, winner = self.chance.sample(list(self.users), 2)
-        if any(dataset.merged_from for dataset in self.model.existing(loser).values()):
+        merged = self.users[loser].merged + self.users[winner].merged
+        if merged > LOGINS_MAX:
             return
-        merged = self.developer.identity.merge_developer_identities(
+        answer = self.developer.identity.merge_developer_identities(
             SourceUserIdentifier=self.users[loser].name,
             DestinationUserIdentifier=self.users[winner].name,
             DeveloperProviderName=PROVIDER,
             IdentityPoolId=self.pool,
         )
-        assert merged["IdentityId"] == winner
+        assert answer["IdentityId"] == winner
+        self.users[winner].merged = merged
         self.model.merge(loser, winner)
         ended = self.users.pop(loser)
         self.pages = [page for page in self.pages if page["place"][0] != loser]
@@ -327,14 +330,14 @@ class Walk:
         self.model.limit(*limits.values())
         self.server.start()
         self.connection.close()
-        self.connection = None
+        self.connection = http.client.HTTPConnection(*self.server.address)
         self.developer.__init__(self.server)
         self.count("crash")
 
     CHANCES = {
         list: 24, next_page: 10, list_with_session: 4, update: 36, empty_update: 1, spent: 5,
-        foreign_token: 2, foreign_credentials: 1, describe: 5, delete: 4, list_datasets: 4,
-        usage: 3, merge: 1, crash: 0.3,
+        foreign_token: 2, foreign_credentials: 1, describe: 5, delete: 7, list_datasets: 4,
+        usage: 3, merge: 0.6, crash: 0.5,
     }
 
     def step(self):

@@ -342,7 +342,7 @@ describe('deleting the dataset', () => {
     assert.equal(await anew.lastCount(), 3);
   });
 
-  test('deleted and made again, the other device is told first and then has the new one', async () => {
+  test('deleted and made again, the other device is told and then has the new one', async () => {
     const [phone, tablet] = await deletion();
     const made = await phone.device.open('game');
     await made.put('other', '2');
