@@ -1,7 +1,7 @@
 //! The operations of Cognito Sync, one function each, and what is common to them.
 //!
 //! [`answer`] is the way in: it checks who asks and what is named, calls the operation and lays
-//! out its answer. An operation gets a [`Target`] whose pool and identity exist.
+//! out its answer. An operation gets a `Target` whose pool and identity exist.
 
 mod bulk_publish;
 mod change;

@@ -20,6 +20,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::Extensions;
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response};
+use tokio::sync::Semaphore;
 use tracing::Instrument;
 use uuid::Uuid;
 
@@ -45,6 +46,8 @@ pub struct Service {
     signing_keys: SigningKeys,
     throttles: Throttles,
     bodies: Bodies,
+    /// Room for large answers.
+    answers: Arc<Semaphore>,
     spelling: Extensions,
 }
 
@@ -81,6 +84,7 @@ impl Service {
             signing_keys,
             throttles,
             bodies,
+            answers: reply::room_for_answers(),
             spelling,
         })
     }
@@ -107,6 +111,7 @@ impl Service {
             Some(Err(failure)) => Reply::failed(asked.api, failure),
             None => Reply::failed(asked.api, ApiError::internal().into()),
         };
+        let reply = reply.counted(asked.api, &self.answers);
         let elapsed = began.elapsed();
         self.metrics
             .answered(asked.operation, reply.status(), elapsed);

@@ -28,10 +28,12 @@ pub(super) async fn get_open_id_token(
     let logins = input.logins.unwrap_or_default();
     let pool_id = input.identity_pool_id.unwrap_or_default();
     let wanted = input.identity_id.as_deref();
-    let (pool, owner) = resolve(site, &pool_id, logins, wanted).await?;
-    let (identity, record) = (owner.identity, owner.record);
+    let (pool, owner, proved) = resolve(site, &pool_id, logins, wanted).await?;
+    let identity = owner.identity;
     let issuer = site.config.public_url();
-    let mut claims = Claims::new(issuer, site.realm(), &pool, &identity, &record.logins);
+    // Only what this call proved: a user who is unlinked later must not live on in a token that was
+    // made for another one.
+    let mut claims = Claims::new(issuer, site.realm(), &pool, &identity, &proved);
     claims.tags = Tags::new(input.principal_tags);
     let seconds = input.token_duration.unwrap_or(SECONDS).unsigned_abs();
     let token = open_id::sign(&site.keys, claims, Use::Login, site.now().get(), seconds)?;
@@ -72,14 +74,14 @@ fn check(input: &wire::GetOpenIdTokenForDeveloperIdentityInput) -> Result<(), Ap
     violations.finish()
 }
 
-/// The identity of all users that the map of logins names: one of the developer's, and those whom
-/// tokens prove.
+/// The identity of all users that the map of logins names, one of the developer's and those whom
+/// tokens prove; and their logins.
 async fn resolve(
     site: &Site,
     pool_id: &str,
     mut logins: Pairs,
     wanted: Option<&str>,
-) -> Result<(Id, Owner), ApiError> {
+) -> Result<(Id, Owner, Vec<Login>), ApiError> {
     let (pool, record) = pool(site, pool_id).await?;
     let developer = record.developer_provider.as_deref();
     let own = |(provider, _): &(String, String)| Some(provider.as_str()) == developer;
@@ -104,7 +106,11 @@ async fn resolve(
         developer,
     };
     let owner = owner::settle(site, ground, &proved, named).await?;
-    Ok((pool, owner))
+    let proved = proved.into_iter().map(|proved| proved.login);
+    let owned = proved
+        .filter(|login| owner.record.logins.contains(login))
+        .collect();
+    Ok((pool, owner, owned))
 }
 
 fn check_user(user: &str) -> Result<(), ApiError> {

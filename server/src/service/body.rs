@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Incoming};
 use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::Instant;
 
 use super::reply::Failure;
 use crate::error::ApiError;
@@ -15,6 +16,13 @@ use crate::error::ApiError;
 const TOGETHER_BYTES: usize = 256 << 20;
 /// A buffer is not made larger than this before bytes have come: announcing costs nothing.
 const FIRST_BYTES: usize = 64 << 10;
+/// Bodies of at most this size are bounded by the number of connections alone, so that large ones
+/// that stall keep nobody else out.
+const SMALL_BYTES: usize = 16 << 10;
+/// How long a large body may take before it has to come at [`RATE`].
+const GRACE: Duration = Duration::from_secs(5);
+/// Bytes a second of a large body.
+const RATE: u64 = 32 << 10;
 
 /// The bounds, and what of them is used.
 pub(super) struct Bodies {
@@ -70,17 +78,22 @@ impl Bodies {
         }
         tokio::time::timeout(self.timeout, self.receive(body, length))
             .await
-            .unwrap_or_else(|_| {
-                Err(Failure::closing(ApiError::request_timeout(
-                    "The body did not arrive in time.",
-                )))
-            })
+            .unwrap_or_else(|_| Err(late()))
     }
 
     async fn receive(&self, mut body: Incoming, length: usize) -> Result<Body<'_>, Failure> {
         let mut held: Option<SemaphorePermit<'_>> = None;
         let mut whole = BytesMut::new();
-        while let Some(frame) = body.frame().await {
+        let began = Instant::now();
+        loop {
+            let due = GRACE + Duration::from_secs(whole.len() as u64 / RATE);
+            let frame = match held {
+                Some(_) => tokio::time::timeout_at(began + due, body.frame()).await,
+                None => Ok(body.frame().await),
+            };
+            let Some(frame) = frame.map_err(|_| late())? else {
+                break;
+            };
             let Ok(frame) = frame else {
                 let error = ApiError::bad_request("The body ended before its length.");
                 return Err(Failure::closing(error));
@@ -88,10 +101,12 @@ impl Bodies {
             let Ok(data) = frame.into_data() else {
                 continue;
             };
-            let permit = self.hold(data.len())?;
-            match &mut held {
-                Some(held) => held.merge(permit),
-                None => held = Some(permit),
+            if length > SMALL_BYTES {
+                let permit = self.hold(data.len())?;
+                match &mut held {
+                    Some(held) => held.merge(permit),
+                    None => held = Some(permit),
+                }
             }
             if data.len() == length {
                 return Ok(Body {
@@ -119,4 +134,10 @@ impl Bodies {
             Failure::closing(ApiError::too_many_requests(message))
         })
     }
+}
+
+fn late() -> Failure {
+    Failure::closing(ApiError::request_timeout(
+        "The body did not arrive in time.",
+    ))
 }

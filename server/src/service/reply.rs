@@ -1,6 +1,8 @@
 //! Answers: status, headers and body of success and failure, the same for both APIs where they
 //! are the same.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
@@ -11,6 +13,7 @@ use hyper::header::{
 use hyper::http::{Extensions, HeaderMap};
 use hyper::{Response, StatusCode};
 use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use crate::error::{Api, ApiError, ErrorKind};
@@ -30,6 +33,10 @@ const ALLOWED_HEADERS: &str = "authorization,content-type,x-amz-date,x-amz-secur
 const ALLOWED_METHODS: &str = "GET,POST,DELETE,OPTIONS";
 /// A day, for which a browser may remember a preflight.
 const PREFLIGHT_SECONDS: &str = "86400";
+/// Bytes of large answers that may be on their way at once: some forty of the largest.
+const TOGETHER_BYTES: usize = 256 << 20;
+/// Answers of at most this size are bounded by the number of connections alone.
+const SMALL_BYTES: usize = 64 << 10;
 /// Longer messages are in the body only.
 const HEADER_MESSAGE_BYTES_MAX: usize = 512;
 
@@ -39,6 +46,23 @@ pub(super) struct Reply {
     headers: HeaderMap,
     body: Bytes,
     error: Option<&'static str>,
+}
+
+/// The bytes of a large answer, and the room that they take.
+struct Counted {
+    bytes: Bytes,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Counted {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+/// Room for large answers on their way, all connections together.
+pub(super) fn room_for_answers() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(TOGETHER_BYTES))
 }
 
 /// A refusal, and whether the connection can be used after it.
@@ -160,6 +184,29 @@ impl Reply {
         }
     }
 
+    /// Counts a large answer against all that are on their way, until its last byte is handed to
+    /// the system; where there is no room the answer is to come back later.
+    pub(super) fn counted(self, api: Api, answers: &Arc<Semaphore>) -> Self {
+        let bytes = self.body.len();
+        if bytes <= SMALL_BYTES {
+            return self;
+        }
+        let permits = u32::try_from(bytes).unwrap_or(u32::MAX);
+        match Arc::clone(answers).try_acquire_many_owned(permits) {
+            Ok(permit) => Self {
+                body: Bytes::from_owner(Counted {
+                    bytes: self.body,
+                    _permit: permit,
+                }),
+                ..self
+            },
+            Err(_) => {
+                let message = "Too many large answers at once; try again soon.";
+                Self::failed(api, ApiError::too_many_requests(message).into())
+            }
+        }
+    }
+
     pub(super) fn status(&self) -> u16 {
         self.status.as_u16()
     }
@@ -216,6 +263,24 @@ mod tests {
         assert!(header_message("key \u{e4}").is_none());
         assert!(header_message("bell \u{7}").is_none());
         assert!(header_message(&"x".repeat(513)).is_none());
+    }
+
+    #[test]
+    fn large_answers_take_turns_and_small_ones_need_none() {
+        let room = Arc::new(Semaphore::new(100_000));
+        let reply = |bytes| Reply::json(Api::Sync, vec![b'x'; bytes]).counted(Api::Sync, &room);
+        let first = reply(70_000);
+        assert_eq!((first.status(), first.body.len()), (200, 70_000));
+        let second = reply(70_000);
+        assert_eq!(second.error(), Some("TooManyRequestsException"));
+        assert_eq!(second.headers[RETRY_AFTER], "1");
+        assert_eq!(reply(SMALL_BYTES).status(), 200);
+        // The bytes hold the room, wherever the library keeps them.
+        let kept = first.body.slice(69_999..);
+        drop(first);
+        assert_eq!(reply(70_000).status(), 429);
+        drop(kept);
+        assert_eq!(reply(70_000).status(), 200);
     }
 
     #[test]

@@ -6,6 +6,9 @@ use crate::error::ApiError;
 /// More signed headers than any client has; each is looked for among those sent.
 const SIGNED_HEADERS_MAX: usize = 64;
 
+/// Longest region of a scope, in bytes: derived keys are cached under it.
+const REGION_BYTES_MAX: usize = 64;
+
 /// The parts of a well-formed header.
 pub(super) struct Authorization<'a> {
     pub access_key_id: &'a str,
@@ -117,6 +120,12 @@ fn parse_credential(credential: &str) -> Result<(&str, Scope<'_>), ApiError> {
     };
     if access_key_id.is_empty() || region.is_empty() {
         return Err(wrong());
+    }
+    let named = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if region.len() > REGION_BYTES_MAX || !region.bytes().all(named) {
+        return Err(incomplete(
+            "Credential's region must be at most 64 letters, digits and hyphens.",
+        ));
     }
     if terminator != TERMINATOR {
         return Err(incomplete(format!(

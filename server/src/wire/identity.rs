@@ -20,11 +20,14 @@ pub struct CreateIdentityPoolInput {
     pub developer_provider_name: Option<String>,
     /// OpenID Connect providers.
     #[serde(rename = "OpenIdConnectProviderARNs")]
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub open_id_connect_provider_arns: Option<Vec<String>>,
     /// User pools.
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub cognito_identity_providers: Option<Vec<Object<CognitoIdentityProvider>>>,
     /// SAML providers.
     #[serde(rename = "SamlProviderARNs")]
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub saml_provider_arns: Option<Vec<String>>,
     /// Free for the developer.
     pub identity_pool_tags: Option<Pairs>,

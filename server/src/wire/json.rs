@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
+use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::error::ApiError;
@@ -84,6 +84,38 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
+/// For a list that is refused before it is longer than `MAX`: a body may hold millions of members
+/// that take hardly a byte each.
+pub fn at_most<'de, const MAX: usize, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<T>>, D::Error> {
+    struct Members<T, const MAX: usize>(PhantomData<T>);
+    impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for Members<T, MAX> {
+        type Value = Option<Vec<T>>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a list")
+        }
+
+        fn visit_unit<E: serde::de::Error>(self) -> Result<Self::Value, E> {
+            Ok(None)
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut members = Vec::new();
+            while let Some(member) = list.next_element()? {
+                if members.len() == MAX {
+                    let error = format!("a list has more than {MAX} members");
+                    return Err(A::Error::custom(error));
+                }
+                members.push(member);
+            }
+            Ok(Some(members))
+        }
+    }
+    deserializer.deserialize_any(Members::<T, MAX>(PhantomData))
+}
+
 /// A map of strings in the order of the document; no name twice.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pairs(pub Vec<(String, String)>);
@@ -137,6 +169,25 @@ mod tests {
 
     fn read_text(text: &str) -> Result<Sample, ApiError> {
         read(text.as_bytes())
+    }
+
+    #[test]
+    fn a_list_is_refused_before_it_is_longer_than_it_may_be() {
+        #[derive(Debug, Deserialize)]
+        struct Listed {
+            #[serde(default, deserialize_with = "at_most::<2, _, _>")]
+            list: Option<Vec<u8>>,
+        }
+        let read = |text: &str| read::<Listed>(text.as_bytes()).map(|listed| listed.list);
+        assert_eq!(read("{}").unwrap(), None);
+        assert_eq!(read(r#"{"list":null}"#).unwrap(), None);
+        assert_eq!(read(r#"{"list":[1,2]}"#).unwrap(), Some(vec![1, 2]));
+        let error = read(r#"{"list":[1,2,3]}"#).unwrap_err();
+        assert!(
+            error.message.contains("more than 2 members"),
+            "{}",
+            error.message
+        );
     }
 
     #[test]

@@ -64,6 +64,7 @@ pub struct UnlinkIdentityInput {
     /// Tokens by provider.
     pub logins: Option<Pairs>,
     /// Providers whose logins are taken away.
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub logins_to_remove: Option<Vec<String>>,
 }
 
@@ -136,6 +137,7 @@ pub struct ListIdentitiesOutput {
 #[serde(rename_all = "PascalCase")]
 pub struct DeleteIdentitiesInput {
     /// Which, 1 to 60.
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub identity_ids_to_delete: Option<Vec<String>>,
 }
 

@@ -12,6 +12,7 @@ pub struct Reached {
     /// An identity.
     pub identity_id: Option<String>,
     /// Identities.
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub identity_ids_to_delete: Option<Vec<String>>,
     /// A pool, as a resource.
     pub resource_arn: Option<String>,

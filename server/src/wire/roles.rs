@@ -107,6 +107,7 @@ pub struct RoleMapping {
 #[serde(rename_all = "PascalCase")]
 pub struct RulesConfiguration {
     /// The first that fits decides.
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub rules: Option<Vec<Object<MappingRule>>>,
 }
 
@@ -171,6 +172,7 @@ pub struct UntagResourceInput {
     /// The name of a pool as a resource.
     pub resource_arn: Option<String>,
     /// The names of tags that are taken away.
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub tag_keys: Option<Vec<String>>,
 }
 

@@ -20,6 +20,7 @@ pub struct SetIdentityPoolConfigurationInput {
 pub struct PushSync {
     /// Names of the platform applications.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "crate::wire::json::at_most::<1000, _, _>")]
     pub application_arns: Option<Vec<String>>,
     /// The role for using them.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -13,7 +13,11 @@ use super::{EpochSeconds, Object};
 pub struct UpdateRecordsInput {
     /// The device that changed the records.
     pub device_id: Option<String>,
-    /// What to change.
+    /// What to change: at most as many records and tombstones as a dataset can ever have.
+    #[serde(
+        default,
+        deserialize_with = "crate::wire::json::at_most::<69_096, _, _>"
+    )]
     pub record_patches: Option<Vec<Object<RecordPatch>>>,
     /// From the listing before.
     pub sync_session_token: Option<String>,

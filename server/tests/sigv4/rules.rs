@@ -49,6 +49,9 @@ fn refused(request: &Request) -> ApiError {
         .unwrap_err()
 }
 
+/// 65 bytes between the slashes.
+const LONG_REGION: &str = "/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa/";
+
 #[test]
 fn the_request_that_the_others_break_is_good() {
     assert_eq!(good().check(SECRET, &EXPECTED), Some(Ok(())));
@@ -61,7 +64,7 @@ fn no_authorization_is_not_a_signature() {
 
 #[test]
 fn malformed_authorizations_say_what_is_missing() {
-    let cases: [(&str, &str, &str); 14] = [
+    let cases: [(&str, &str, &str); 16] = [
         ("AWS4-HMAC-SHA256", "Bearer", "Unsupported algorithm"),
         (
             "AWS4-HMAC-SHA256",
@@ -84,6 +87,9 @@ fn malformed_authorizations_say_what_is_missing() {
         ("AKIDEXAMPLE/", "/", "exactly 5"),
         ("/aws4_request", "/aws4_request/x", "exactly 5"),
         ("/aws4_request", "/aws5_request", "valid terminator"),
+        // The region is the caller's text, and keys are cached under it.
+        ("/eu-central-1/", "/eu_central_1/", "at most 64"),
+        ("/eu-central-1/", LONG_REGION, "at most 64"),
         ("host;", "Host;", "lower-case"),
         ("SignedHeaders=", "SignedHeaders=x-zzz;", "ascending"),
         ("host;", "host;host;", "ascending"),

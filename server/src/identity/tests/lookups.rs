@@ -136,6 +136,38 @@ async fn a_user_that_was_taken_away_is_new_and_its_identity_out_of_reach() {
     assert_eq!(developer_token(&fixture, &pool, "cid").await.0, identity);
 }
 
+/// A token once named every user of its identity, so that one who was unlinked lived on in it.
+#[tokio::test]
+async fn a_token_ends_with_the_user_that_it_was_made_for() {
+    let fixture = Fixture::new();
+    let pool = fixture.pool().await;
+    let (identity, stolen) = developer_token(&fixture, &pool, "ann").await;
+    let body = json!({
+        "IdentityPoolId": pool, "IdentityId": identity, "Logins": { "login.game": "bob" },
+    });
+    let linked = fixture.identity("GetOpenIdTokenForDeveloperIdentity", body);
+    assert_eq!(linked.await.unwrap()["IdentityId"], *identity);
+    let (_, stolen_later) = developer_token(&fixture, &pool, "ann").await;
+    let (_, own) = developer_token(&fixture, &pool, "bob").await;
+    let body = json!({
+        "IdentityPoolId": pool, "IdentityId": identity,
+        "DeveloperProviderName": "login.game", "DeveloperUserIdentifier": "ann",
+    });
+    fixture
+        .identity("UnlinkDeveloperIdentity", body)
+        .await
+        .unwrap();
+    let credentials = |token: &str| {
+        let body = json!({ "IdentityId": identity, "Logins": logins(token) });
+        fixture.identity("GetCredentialsForIdentity", body)
+    };
+    for token in [&stolen, &stolen_later] {
+        let error = credentials(token).await.unwrap_err();
+        assert_eq!(error.kind.name(), "NotAuthorizedException");
+    }
+    credentials(&own).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_user_unlinks_itself_and_nobody_else_can() {
     let fixture = Fixture::new();
