@@ -9,6 +9,7 @@ use syncline_engine::{Error, Expected, IdentityId, PoolId, Proposal, Refusal, Wi
 
 use super::birth::put;
 use super::owner::{self, Ground, Owner};
+use super::removal;
 use crate::error::ApiError;
 use crate::guests::Guests;
 use crate::site::stored::{self, FormerRecord, Id, LoginRecord};
@@ -105,6 +106,7 @@ impl Moves {
             }
         }
         self.guests.gone(self.pool.uuid);
+        removal::sweep(&self.store, self.pool.uuid, self.loser.uuid).await;
         Ok(())
     }
 

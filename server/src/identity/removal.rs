@@ -7,9 +7,9 @@ use uuid::Uuid;
 
 use super::owner::{self, is_stale};
 use super::{TRIES, home, no_pool, pool, required_id};
-use crate::error::ApiError;
-use crate::site::Site;
+use crate::error::{ApiError, Chain};
 use crate::site::stored::{self, Id, IdentityRecord};
+use crate::site::{Site, Store};
 use crate::wire::{Violations, identity::DescribeIdentityPoolInput, linking as wire};
 
 /// Most identities of one call.
@@ -59,7 +59,7 @@ async fn delete_identity(site: &Site, identity_id: &str) -> Result<(), ApiError>
             Some(found) => deletion(site, &pool, &identity, &found.record, found.version)?,
             None => forgetting(&pool, identity.uuid),
         };
-        match commit(site, proposal, pool.uuid, lives).await {
+        match commit(site, proposal, (pool.uuid, identity.uuid), lives).await {
             Ok(()) => return Ok(()),
             Err(error) if is_stale(&error) => {}
             Err(error) => return Err(error.into()),
@@ -69,18 +69,46 @@ async fn delete_identity(site: &Site, identity_id: &str) -> Result<(), ApiError>
 }
 
 /// The task goes on when the caller hangs up, so that what is gone is no longer counted.
-async fn commit(site: &Site, proposal: Proposal, pool: Uuid, lives: bool) -> Result<(), Error> {
+async fn commit(
+    site: &Site,
+    proposal: Proposal,
+    (pool, identity): (Uuid, Uuid),
+    lives: bool,
+) -> Result<(), Error> {
     let (store, guests) = (site.store.clone(), std::sync::Arc::clone(&site.guests));
     let task = tokio::spawn(async move {
         store.commit(proposal).await?;
         if lives {
             guests.gone(pool);
+            sweep(&store, pool, identity).await;
         }
         Ok(())
     });
     match task.await {
         Ok(answer) => answer,
         Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// Deletes what came to be beside an identity between the moment that its keys were listed and the
+/// commit that ended it: a device that was registered meanwhile, say. Nothing can come after it.
+pub(super) async fn sweep(store: &Store, pool: Uuid, identity: Uuid) {
+    let reader = store.engine().resident_reader();
+    let keys = stored::keys_behind_identity(&reader, pool, identity);
+    if keys.is_empty() {
+        return;
+    }
+    let wishes = keys.into_iter().map(|key| Wish::DeleteMetadata {
+        key,
+        expected: Expected::Anything,
+    });
+    let proposal = Proposal {
+        wishes: wishes.collect(),
+        ..Proposal::default()
+    };
+    if let Err(error) = store.commit(proposal).await {
+        // Nobody can reach it; it goes with the pool.
+        tracing::warn!("deleting what an identity left: {}", Chain(&error));
     }
 }
 
@@ -176,4 +204,33 @@ pub(super) async fn delete_pool(
     site.guests.forget(id.uuid);
     site.counts.forget(id.uuid);
     Ok(crate::wire::roles::Empty {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    /// A device registered between the listing of an identity's keys and its deletion once stayed.
+    #[tokio::test]
+    async fn what_came_in_between_goes_too_and_nothing_else() {
+        let fixture = Fixture::new();
+        let store = &fixture.site.store;
+        let (pool, identity, other) = (Uuid::new_v4(), Uuid::new_v4(), Uuid::new_v4());
+        let keys = [identity, other].map(|of| stored::device_key(pool, of, Uuid::new_v4()));
+        let wishes = keys.iter().map(|key| Wish::PutMetadata {
+            key: key.clone(),
+            value: MetadataValue::new(&b"token"[..]).unwrap(),
+            expected: Expected::Nothing,
+        });
+        let proposal = Proposal {
+            wishes: wishes.collect(),
+            ..Proposal::default()
+        };
+        store.commit(proposal).await.unwrap();
+        sweep(store, pool, identity).await;
+        let reader = store.engine().resident_reader();
+        let left = keys.map(|key| reader.metadata_version(&key).is_some());
+        assert_eq!(left, [false, true]);
+    }
 }

@@ -19,7 +19,7 @@ use syncline_engine::{Metadata, MetadataKey, MetadataValue};
 use thiserror::Error;
 use uuid::Uuid;
 
-pub use belongings::{doomed_key, keys_of_identity, keys_of_pool};
+pub use belongings::{doomed_key, keys_behind_identity, keys_of_identity, keys_of_pool};
 pub use developer_key::{DeveloperKeyRecord, developer_key, developer_of};
 pub use device::{DeviceRecord, Platform, SubscribersRecord, devices_prefix};
 pub use device::{device_key, device_of, subscribers_key};

@@ -38,6 +38,15 @@ pub fn doomed_key(pool: Uuid) -> MetadataKey {
 #[must_use]
 pub fn keys_of_identity(reader: &Reader<'_>, pool: Uuid, identity: Uuid) -> Vec<MetadataKey> {
     let mut keys = vec![identity_key(pool, identity), home_key(identity)];
+    keys.extend(keys_behind_identity(reader, pool, identity));
+    keys
+}
+
+/// Those of [`keys_of_identity`] that came to be beside the identity itself: devices,
+/// subscriptions, reports of merges.
+#[must_use]
+pub fn keys_behind_identity(reader: &Reader<'_>, pool: Uuid, identity: Uuid) -> Vec<MetadataKey> {
+    let mut keys = Vec::new();
     for kind in OF_IDENTITIES {
         let prefix = key(kind, &[pool.as_bytes(), identity.as_bytes()]);
         collect(reader, &prefix, usize::MAX, &mut keys);
