@@ -34,13 +34,13 @@ pub const DATASET_BYTES_MAX: usize = 16 << 20;
 /// Most datasets an identity may be configured to hold. Merged datasets may pass the limit that is
 /// configured, never this one.
 pub const DATASETS_PER_IDENTITY_MAX: usize = 10_000;
-/// Most tombstones a dataset keeps; the oldest are purged beyond it (decision 12).
+/// Most tombstones a dataset keeps; the oldest are purged beyond it.
 pub const TOMBSTONES_PER_DATASET_MAX: usize = 4096;
-/// Most bytes of tombstone keys a dataset keeps (decision 18).
+/// Most bytes of tombstone keys a dataset keeps.
 pub const TOMBSTONE_BYTES_MAX: usize = 1 << 20;
 /// How long a tombstone is kept unless the two bounds above are passed: 30 days.
 pub const TOMBSTONE_AGE_MS: u64 = 30 * 24 * 3600 * 1000;
-/// How many deleted datasets an identity remembers by name (decision 1).
+/// How many deleted datasets an identity remembers by name.
 pub const DELETED_NAMES_MAX: usize = 64;
 
 /// Frames that a cold read may have to visit for one dataset.

@@ -295,7 +295,7 @@ fn sorted_by_key(patches: &[Patch]) -> Result<Vec<&Patch>, Refusal> {
 
 /// A record or tombstone must have the count that the client saw. A key without either may be
 /// written by who never knew it (0), or who has listed everything since the floor; a count below
-/// the floor comes from a client that knew something which was removed since (decision 4).
+/// the floor comes from a client that knew something which was removed since.
 fn check_count(page: &Page, patch: &Patch) -> Result<(), Refusal> {
     let client = patch.sync_count;
     let server = match page.get(patch.key.as_str()) {

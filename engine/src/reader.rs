@@ -109,7 +109,7 @@ impl Reader<'_> {
         let page = self.store.page(dataset, self.disk)?;
         let facts = page.facts();
         // A dataset that never was is listed as missing whatever the count, so that a client that
-        // knows one can recover (decision 3).
+        // knows one can recover.
         let never = facts.sync_count == SyncCount::ZERO;
         if listing.since > facts.sync_count && !never {
             return Err(Refusal::NoSuchSyncCount(listing.since).into());

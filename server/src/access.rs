@@ -58,7 +58,7 @@ enum Effect {
     Writes,
 }
 
-/// Cognito Sync, row by row as section 3 of the reference has it.
+/// Cognito Sync, row by row, as the original allows it.
 const SYNC: [(SyncOperation, Who, Effect); 17] = {
     use Effect::{Reads, Writes};
     use SyncOperation as O;
