@@ -9,10 +9,12 @@ use std::io::{self, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
+mod frozen;
 mod real;
 #[cfg(any(test, feature = "sim"))]
 mod sim;
 
+pub(crate) use frozen::Frozen;
 pub use real::RealDisk;
 #[cfg(any(test, feature = "sim"))]
 pub use sim::{Call, Crash, Failure, Outcome, SECTOR_BYTES, SimDisk, Traced};
@@ -43,6 +45,24 @@ pub trait Disk: Send + Sync + 'static {
 
     /// Makes the names in a directory last.
     fn sync_directory(&self, directory: &Path) -> io::Result<()>;
+
+    /// How many names (hard links) a file has, here and in other directories of its file system.
+    /// One with more than one is somebody else's too, and its bytes must stay as they are.
+    fn names(&self, path: &Path) -> io::Result<u64>;
+
+    /// Gives a file a second name in another data directory, whose
+    /// [`Disk::sync_directory`] makes it last; the file itself must be synced before.
+    /// `Ok(false)` where that cannot be, on another file system for one: then the bytes have to be
+    /// copied. A name that exists is not replaced; that is `AlreadyExists`.
+    fn share(&self, path: &Path, with: &dyn Disk, as_path: &Path) -> io::Result<bool>;
+
+    /// Where the directory is in the file system of the system, if it is there.
+    fn root(&self) -> Option<&Path> {
+        None
+    }
+
+    /// Bytes that the file system has left for us.
+    fn free_bytes(&self) -> io::Result<u64>;
 
     /// Random bytes that cannot be guessed.
     fn random(&self) -> [u8; 16];

@@ -7,13 +7,17 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use uuid::Uuid;
 
 use super::{Disk, DiskFile};
+
+#[cfg(test)]
+mod tests;
 
 /// The file whose lock is the lock of the directory. Its text is for people only.
 const LOCK_NAME: &str = "LOCK";
@@ -49,14 +53,20 @@ impl RealDisk {
         Ok(Self { root })
     }
 
+    /// Takes a directory that exists as the root, and makes nothing.
+    ///
+    /// # Errors
+    /// There is no such directory, or what has that name is not one.
+    pub fn existing(root: impl AsRef<Path>) -> io::Result<Self> {
+        let root = fs::canonicalize(root)?;
+        if !fs::metadata(&root)?.is_dir() {
+            return Err(ErrorKind::NotADirectory.into());
+        }
+        Ok(Self { root })
+    }
+
     fn place(&self, path: &Path) -> PathBuf {
-        let below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
-        assert!(
-            path.components().all(below),
-            "{} leaves the data directory",
-            path.display()
-        );
-        self.root.join(path)
+        place_below(&self.root, path)
     }
 }
 
@@ -127,6 +137,35 @@ impl Disk for RealDisk {
         File::open(self.place(directory))?.sync_all()
     }
 
+    fn names(&self, path: &Path) -> io::Result<u64> {
+        let found = fs::metadata(self.place(path))?;
+        if found.is_dir() {
+            return Err(ErrorKind::IsADirectory.into());
+        }
+        Ok(found.nlink())
+    }
+
+    fn share(&self, path: &Path, with: &dyn Disk, as_path: &Path) -> io::Result<bool> {
+        let Some(root) = with.root() else {
+            return Ok(false);
+        };
+        match fs::hard_link(self.place(path), place_below(root, as_path)) {
+            Ok(()) => Ok(true),
+            Err(error) if is_no_place_for_links(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn root(&self) -> Option<&Path> {
+        Some(&self.root)
+    }
+
+    /// Without what the file system reserves for its superuser.
+    fn free_bytes(&self) -> io::Result<u64> {
+        let found = rustix::fs::statvfs(&self.root)?;
+        Ok(found.f_bavail.saturating_mul(found.f_frsize))
+    }
+
     /// From the system's generator, as a random UUID: 122 of the 128 bits are random.
     fn random(&self) -> [u8; 16] {
         Uuid::new_v4().into_bytes()
@@ -165,6 +204,26 @@ impl DiskFile for RealFile {
     fn sync(&self) -> io::Result<()> {
         self.0.sync_data()
     }
+}
+
+/// The absolute place of a path below a root.
+fn place_below(root: &Path, path: &Path) -> PathBuf {
+    let below = |part| matches!(part, Component::Normal(_) | Component::CurDir);
+    assert!(
+        path.components().all(below),
+        "{} leaves the data directory",
+        path.display()
+    );
+    root.join(path)
+}
+
+/// Whether a link failed because there can be none: across file systems, on one that knows no
+/// links or allows us none, or because the file has as many as it can.
+fn is_no_place_for_links(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::XDEV | Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS | Errno::MLINK)
+    )
 }
 
 /// Calls `write` with what is left until nothing is, since the system may take less than all:
@@ -260,149 +319,5 @@ fn holder(file: &File) -> io::Result<String> {
     match String::from_utf8_lossy(&text).trim() {
         "" => Ok("another process".to_owned()),
         holder => Ok(holder.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
-    fn mode(path: impl AsRef<Path>) -> u32 {
-        fs::metadata(path).unwrap().permissions().mode() & 0o777
-    }
-
-    fn scratch() -> (tempfile::TempDir, RealDisk) {
-        let directory = tempfile::tempdir().unwrap();
-        let disk = RealDisk::new(directory.path().join("data")).unwrap();
-        (directory, disk)
-    }
-
-    #[test]
-    fn directories_and_files_are_private_and_missing_parents_are_made() {
-        let outer = tempfile::tempdir().unwrap();
-        let root = outer.path().join("a/b/c");
-        let disk = RealDisk::new(&root).unwrap();
-        disk.create_directory(Path::new("hot")).unwrap();
-        disk.create_directory(Path::new("hot")).unwrap();
-        disk.create(Path::new("hot/1.log")).unwrap();
-        let _lock = disk.lock().unwrap().unwrap();
-        for directory in ["a", "a/b", "a/b/c", "a/b/c/hot"] {
-            assert_eq!(mode(outer.path().join(directory)), 0o700, "{directory}");
-        }
-        assert_eq!(mode(root.join("hot/1.log")), 0o600);
-        assert_eq!(mode(root.join("LOCK")), 0o600);
-        RealDisk::new(&root).unwrap();
-    }
-
-    #[test]
-    fn a_root_that_is_a_file_is_refused() {
-        let outer = tempfile::NamedTempFile::new().unwrap();
-        assert_eq!(
-            RealDisk::new(outer.path()).unwrap_err().kind(),
-            ErrorKind::AlreadyExists
-        );
-        assert!(RealDisk::new(outer.path().join("below")).is_err());
-        assert!(RealDisk::new("").is_err());
-    }
-
-    #[test]
-    fn more_slices_than_one_call_takes_are_all_written_in_order() {
-        let (_directory, disk) = scratch();
-        let file = disk.create(Path::new("f")).unwrap();
-        let pieces: Vec<Vec<u8>> = (0..3000usize)
-            .map(|i| vec![i.to_le_bytes()[0]; i % 4])
-            .collect();
-        let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
-        file.write_at(&slices, 7).unwrap();
-        file.sync().unwrap();
-        let expected = [vec![0; 7], pieces.concat()].concat();
-        let mut read = vec![0xee; expected.len() + 10];
-        let file = disk.open(Path::new("f")).unwrap();
-        assert_eq!(file.read_at(&mut read, 0).unwrap(), expected.len());
-        assert_eq!(read[..expected.len()], expected);
-        assert_eq!(file.length().unwrap(), expected.len() as u64);
-        assert_eq!(file.read_at(&mut read, 1 << 40).unwrap(), 0);
-        file.write_at(&[], 0).unwrap();
-    }
-
-    #[test]
-    fn a_write_that_is_taken_piecemeal_or_interrupted_goes_on_where_it_stopped() {
-        let mut taken = Vec::new();
-        let mut calls = 0;
-        let parts = [&b"ab"[..], b"", b"cdefg", b"h"].map(IoSlice::new);
-        write_whole(&parts, 100, |rest, at| {
-            calls += 1;
-            if calls % 2 == 0 {
-                return Err(ErrorKind::Interrupted.into());
-            }
-            assert_eq!(at, 100 + taken.len() as u64);
-            let all: Vec<u8> = rest
-                .iter()
-                .flat_map(|slice| slice.iter().copied())
-                .collect();
-            let count = all.len().min(3);
-            taken.extend_from_slice(&all[..count]);
-            Ok(count)
-        })
-        .unwrap();
-        assert_eq!(taken, b"abcdefgh");
-        let stuck = write_whole(&parts, 0, |_, _| Ok(0)).unwrap_err();
-        assert_eq!(stuck.kind(), ErrorKind::WriteZero);
-        let full = write_whole(&parts, 0, |_, _| Err(ErrorKind::StorageFull.into())).unwrap_err();
-        assert_eq!(full.kind(), ErrorKind::StorageFull);
-    }
-
-    #[test]
-    fn the_lock_is_exclusive_names_its_holder_and_ends_with_its_guard() {
-        let (_directory, disk) = scratch();
-        // A longer text from an earlier holder must not show through.
-        fs::write(disk.root.join("LOCK"), "x".repeat(1000)).unwrap();
-        let guard = disk.lock().unwrap().unwrap();
-        let second = RealDisk::new(&disk.root).unwrap();
-        let holder = second.lock().unwrap().err().unwrap();
-        assert!(
-            holder.starts_with(&format!("pid {} (", std::process::id())),
-            "{holder}"
-        );
-        assert!(holder.ends_with(')') && !holder.contains('x'), "{holder}");
-        drop(guard);
-        assert!(second.lock().unwrap().is_ok());
-    }
-
-    #[test]
-    fn names_come_go_and_move_and_lengths_change() {
-        let (_directory, disk) = scratch();
-        disk.create_directory(Path::new("d")).unwrap();
-        let file = disk.create(Path::new("d/a")).unwrap();
-        file.write_at(&[IoSlice::new(b"first")], 0).unwrap();
-        file.set_length(2).unwrap();
-        file.set_length(4).unwrap();
-        disk.create(Path::new("d/b")).unwrap();
-        disk.rename(Path::new("d/a"), Path::new("d/b")).unwrap();
-        disk.sync_directory(Path::new("d")).unwrap();
-        disk.sync_directory(Path::new("")).unwrap();
-        assert_eq!(disk.list(Path::new("d")).unwrap(), ["b"]);
-        let mut read = [9; 8];
-        let found = disk
-            .open(Path::new("d/b"))
-            .unwrap()
-            .read_at(&mut read, 0)
-            .unwrap();
-        assert_eq!(read[..found], *b"fi\0\0");
-        assert_eq!(disk.create(Path::new("d/b")).unwrap().length().unwrap(), 0);
-        disk.remove(Path::new("d/b")).unwrap();
-        assert_eq!(disk.list(Path::new("d")).unwrap(), [""; 0]);
-        let missing = disk.open(Path::new("d/b")).err().unwrap();
-        assert_eq!(missing.kind(), ErrorKind::NotFound);
-        assert_ne!(disk.random(), disk.random());
-    }
-
-    #[test]
-    #[should_panic(expected = "leaves the data directory")]
-    fn a_path_that_is_not_below_the_root_is_a_bug() {
-        let (_directory, disk) = scratch();
-        let _ = disk.open(Path::new("../outside"));
     }
 }

@@ -35,8 +35,16 @@
 //! *A failed write.* [`Failure::Io`] lets any of its sectors through, [`Failure::NoSpace`] and
 //! [`Failure::ShortWrite`] a beginning of it. Any other call that fails changes nothing.
 //!
-//! *Omission* ([`SimDisk::omit_syncs`]). A sync that is left out answers well and does nothing, to
-//! show that some test would miss it.
+//! *Space* ([`SimDisk::set_capacity`]). Bytes are counted by the lengths of the files that can be
+//! reached, by a name or because they are open: a hole takes space, a name takes none. A call that
+//! needs more than is free fails with `ENOSPC`, a write after a beginning that fits. What a power
+//! failure brings back may be more than the capacity; then nothing is free.
+//!
+//! *Other names* ([`SimDisk::add_name`]). A name that a backup gave a file elsewhere is a number,
+//! which no failure changes.
+//!
+//! *Omission* ([`SimDisk::omit_syncs`], [`SimDisk::omit_site`]). A sync that is left out answers
+//! well and does nothing, to show that some test would miss it.
 //!
 //! Not in the model: damage to bytes at rest (see [`SimDisk::flip_bit`]), sectors that are half
 //! old and half new, writes that land elsewhere, reads that return old data after a failed sync.
@@ -49,15 +57,19 @@ mod chance;
 mod contents;
 mod machine;
 mod names;
+mod orders;
+mod sites;
 #[cfg(test)]
 mod tests;
 mod trace;
 
 pub use contents::SECTOR_BYTES;
-pub use machine::{Crash, Failure};
+pub use machine::Crash;
+pub use orders::Failure;
 pub use trace::{Call, Outcome, Traced};
 
 use machine::Machine;
+use orders::Orders;
 
 /// A directory in memory, with faults. Clones are the same directory.
 #[derive(Clone)]
@@ -156,16 +168,68 @@ impl SimDisk {
         self.machine().fail_read(nth, true);
     }
 
-    /// Takes back every failure that was ordered. What is in doubt stays so.
+    /// Lets the next call fail for which `choice` says so, looking calls too: it is asked with the
+    /// path, for a file its newest name, and with the method. A call that is chosen meets
+    /// [`Failure::NoSpace`] if it changes anything or makes it last, needing space or not;
+    /// [`Failure::ShortWrite`] still meets writes only. The choice must not call the disk.
+    pub fn fail_chosen_once(
+        &self,
+        failure: Failure,
+        choice: impl FnMut(&Path, Call) -> bool + Send + 'static,
+    ) {
+        self.machine()
+            .orders
+            .fail_chosen(Box::new(choice), failure, false);
+    }
+
+    /// Lets every call fail for which `choice` says so, as [`SimDisk::fail_chosen_once`] does one.
+    pub fn fail_chosen(
+        &self,
+        failure: Failure,
+        choice: impl FnMut(&Path, Call) -> bool + Send + 'static,
+    ) {
+        self.machine()
+            .orders
+            .fail_chosen(Box::new(choice), failure, true);
+    }
+
+    /// Bounds the bytes of all files together, which may be more already; `None` takes the bound
+    /// away. A machine that follows this one has the same bound.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.machine().capacity = bytes;
+    }
+
+    /// Gives a file one more name somewhere else, as a hard link of a backup does.
+    ///
+    /// # Panics
+    /// If there is no such file.
+    pub fn add_name(&self, path: impl AsRef<Path>) {
+        self.machine().add_name(&place(path.as_ref()));
+    }
+
+    /// Takes back every failure that was ordered. What is in doubt stays so, and the capacity too.
     pub fn repair(&self) {
-        self.machine().repair();
+        self.machine().orders = Orders::default();
     }
 
     /// Leaves out every sync for which `leave_out` says so: it is asked with the file's newest name
     /// or the directory, and with [`Call::Sync`] or [`Call::SyncDirectory`]. It must not call the
     /// disk.
     pub fn omit_syncs(&self, leave_out: impl FnMut(&Path, Call) -> bool + Send + 'static) {
-        self.machine().omit = Some(Box::new(leave_out));
+        self.machine().sites.omit_chosen(Box::new(leave_out));
+    }
+
+    /// Leaves out every sync of a site, beside what else is left out. A site is the kind of sync
+    /// and the class of the path, in which N stands for each number, decimal or hexadecimal, such
+    /// as `sync hot/N.log`, `sync_directory hot` and, for the root, `sync_directory .`.
+    pub fn omit_site(&self, site: &str) {
+        self.machine().sites.omit(site.to_owned());
+    }
+
+    /// The sites of all syncs so far, whatever came of them, in alphabetical order.
+    #[must_use]
+    pub fn sync_sites(&self) -> Vec<String> {
+        self.machine().sites.seen()
     }
 
     /// The last calls, oldest first.

@@ -4,8 +4,9 @@ use std::io::{self, ErrorKind, IoSlice};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use super::machine::{Failure, FileId, Machine, Step};
+use super::machine::{FileId, Machine, Step};
 use super::names::Node;
+use super::orders::Failure;
 use super::trace::Asked;
 use super::{Call, SimDisk, locked, place};
 use crate::disk::{Disk, DiskFile};
@@ -44,7 +45,7 @@ impl Disk for SimDisk {
         let path = place(path);
         let mut machine = self.machine();
         let found = machine.names.node(&path);
-        let asked = Asked::of(Call::CreateDirectory, &path).growing(found.is_none());
+        let asked = Asked::of(Call::CreateDirectory, &path).naming(found.is_none());
         let step = machine.change(asked)?;
         match found {
             Some(Node::Directory) => return step.end(),
@@ -68,7 +69,7 @@ impl Disk for SimDisk {
         let path = place(path);
         let mut machine = self.machine();
         let found = machine.names.node(&path);
-        let step = machine.change(Asked::of(Call::Create, &path).growing(found.is_none()))?;
+        let step = machine.change(Asked::of(Call::Create, &path).naming(found.is_none()))?;
         machine.names.parent_exists(&path)?;
         match found {
             Some(Node::Directory) => return Err(ErrorKind::IsADirectory.into()),
@@ -129,6 +130,29 @@ impl Disk for SimDisk {
         step.end()
     }
 
+    fn names(&self, path: &Path) -> io::Result<u64> {
+        let path = place(path);
+        let mut machine = self.machine();
+        machine.look(Asked::of(Call::Names, &path))?;
+        let id = machine.names.file(&path)?;
+        Ok(machine.names_of(id))
+    }
+
+    /// Never possible: a simulated file system is one directory.
+    fn share(&self, path: &Path, _: &dyn Disk, _: &Path) -> io::Result<bool> {
+        let path = place(path);
+        let mut machine = self.machine();
+        machine.look(Asked::of(Call::Share, &path))?;
+        machine.names.file(&path)?;
+        Ok(false)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        let mut machine = self.machine();
+        machine.look(Asked::of(Call::FreeBytes, Path::new("")))?;
+        Ok(machine.free_bytes())
+    }
+
     /// From the seed, so that a run can be repeated. A rebooted machine goes on with other bytes,
     /// whatever its seed.
     fn random(&self) -> [u8; 16] {
@@ -166,18 +190,21 @@ impl DiskFile for SimFile {
             .ok_or(ErrorKind::FileTooLarge)?;
         let mut machine = locked(&self.machine);
         let name = machine.name(self.id);
-        let grows = !bytes.is_empty() && end > machine.contents(self.id).live().len();
+        let length = machine.contents(self.id).live().len();
+        let fitting = machine.fitting(self.id, from, bytes.len());
+        // An empty write changes nothing, not even the length.
         let asked = Asked::of(Call::Write, &name)
             .at(offset, bytes.len())
-            .growing(grows);
+            .growing(length, if bytes.is_empty() { length } else { end });
         let step = machine.change(asked)?;
         let chance = &mut machine.chance.fork();
         let contents = machine.contents(self.id);
         match step {
             Step::Whole => contents.write(from, &bytes),
-            Step::Fails(Failure::Io) => contents.write_some(from, &bytes, chance),
+            Step::Fails(Failure::Io) => contents.write_some(from, &bytes[..fitting], chance),
             Step::Fails(_) | Step::Crashes { .. } => {
-                contents.write(from, &bytes[..chance.part_of(bytes.len())]);
+                let part = chance.part_of(bytes.len()).min(fitting);
+                contents.write(from, &bytes[..part]);
             }
             Step::Omitted => unreachable!("only syncs are left out"),
         }
@@ -188,10 +215,10 @@ impl DiskFile for SimFile {
         let to = in_memory(length)?;
         let mut machine = locked(&self.machine);
         let name = machine.name(self.id);
-        let grows = to > machine.contents(self.id).live().len();
+        let from = machine.contents(self.id).live().len();
         let asked = Asked::of(Call::SetLength, &name)
             .at(length, 0)
-            .growing(grows);
+            .growing(from, to);
         let step = machine.change(asked)?;
         if step.happens() {
             machine.contents(self.id).set_length(to);

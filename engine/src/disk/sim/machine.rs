@@ -5,28 +5,19 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-use rustix::io::Errno;
 
 use super::chance::Chance;
 use super::contents::Contents;
 use super::names::{Names, Node};
-use super::trace::{Asked, Call, Outcome, Trace};
+use super::orders::{Failure, Orders};
+use super::sites::Sites;
+use super::trace::{Asked, Outcome, Trace};
 
-/// How a call fails.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// `EIO`, which any call can meet.
-    Io,
-    /// `ENOSPC`, which a call meets that makes a file longer or adds a name. Space within a file's
-    /// length is always there.
-    NoSpace,
-    /// A write that gets no further, whatever is tried.
-    ShortWrite,
-}
+/// What is free on a disk without a capacity: so much that no sum with it overflows.
+const FREE_BYTES: u64 = u64::MAX / 2;
 
 /// The inner error of every call to a machine that is off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +47,10 @@ pub(super) struct Machine {
     pub(super) changes: u64,
     pub(super) reads: u64,
     pub(super) trace: Trace,
-    pub(super) omit: Option<LeaveOut>,
+    pub(super) sites: Sites,
+    pub(super) orders: Orders,
+    /// Bytes that all files together may have; `None` means no bound.
+    pub(super) capacity: Option<u64>,
     /// For faults.
     pub(super) chance: Chance,
     /// For whom the disk serves; apart, so that faults do not change what it is given.
@@ -64,27 +58,16 @@ pub(super) struct Machine {
     files: BTreeMap<FileId, OneFile>,
     files_made: u64,
     crash: Option<u64>,
-    failing_changes: Vec<Order>,
-    failing_reads: Vec<Order>,
 }
-
-/// Says which syncs to leave out.
-type LeaveOut = Box<dyn FnMut(&Path, Call) -> bool + Send>;
 
 #[derive(Clone)]
 struct OneFile {
     contents: Contents,
     /// Its newest name.
     name: PathBuf,
+    /// Names that it has outside of this directory.
+    other_names: u64,
     open: Arc<()>,
-}
-
-/// A failure that was ordered, from that number of call on.
-#[derive(Clone, Copy)]
-struct Order {
-    from: u64,
-    failure: Failure,
-    lasting: bool,
 }
 
 impl Machine {
@@ -108,14 +91,14 @@ impl Machine {
             changes: 0,
             reads: 0,
             trace: Trace::default(),
-            omit: None,
+            sites: Sites::default(),
+            orders: Orders::default(),
+            capacity: None,
             chance,
             random,
             files,
             files_made,
             crash: None,
-            failing_changes: Vec::new(),
-            failing_reads: Vec::new(),
         }
     }
 
@@ -126,12 +109,13 @@ impl Machine {
         let mut files = BTreeMap::new();
         for name in names.files() {
             if let Some(Node::File(id)) = names.node(&name) {
-                let contents = self.files[&id].contents.after_power_failure(&mut chance);
+                let before = &self.files[&id];
                 files.insert(
                     id,
                     OneFile {
-                        contents,
+                        contents: before.contents.after_power_failure(&mut chance),
                         name,
+                        other_names: before.other_names,
                         open: Arc::default(),
                     },
                 );
@@ -140,7 +124,9 @@ impl Machine {
         // Other bytes than before, even if the seed is the same: a store must never see the same
         // random number twice.
         let random = Chance::new(self.random.clone().next() ^ chance.next());
-        Self::with(names, files, self.files_made, chance, random)
+        let mut next = Self::with(names, files, self.files_made, chance, random);
+        next.capacity = self.capacity;
+        next
     }
 
     /// The machine when another process has started on it.
@@ -151,6 +137,7 @@ impl Machine {
         }
         let (chance, random) = (self.chance.clone().fork(), self.random.clone().fork());
         let mut next = Self::with(self.names.clone(), files, self.files_made, chance, random);
+        next.capacity = self.capacity;
         next.forget_nameless();
         next
     }
@@ -161,17 +148,22 @@ impl Machine {
             return Err(Crash::error());
         }
         self.changes += 1;
+        self.sites.note(asked);
+        let fits = asked.more <= self.free_bytes();
         let (step, outcome) = if self.crash == Some(self.changes) {
             self.off = true;
             (
                 Step::Crashes {
-                    happens: self.chance.coin(),
+                    happens: self.chance.coin() && fits,
                 },
                 Outcome::Crashed,
             )
-        } else if let Some(failure) = due(&mut self.failing_changes, self.changes, asked) {
+        } else if let Some(failure) = self.orders.due(self.changes, asked) {
             (Step::Fails(failure), Outcome::Failed(failure))
-        } else if self.leaves_out(asked) {
+        } else if !fits {
+            let failure = Failure::NoSpace;
+            (Step::Fails(failure), Outcome::Failed(failure))
+        } else if self.sites.leaves_out(asked) {
             (Step::Omitted, Outcome::Omitted)
         } else {
             (Step::Whole, Outcome::Ran)
@@ -186,18 +178,10 @@ impl Machine {
             return Err(Crash::error());
         }
         self.reads += 1;
-        let failure = due(&mut self.failing_reads, self.reads, asked);
+        let failure = self.orders.due(self.reads, asked);
         self.trace
             .push(asked.traced(self.reads, failure.map_or(Outcome::Ran, Outcome::Failed)));
         failure.map_or(Ok(()), |failure| Err(failure.error()))
-    }
-
-    fn leaves_out(&mut self, asked: Asked<'_>) -> bool {
-        matches!(asked.call, Call::Sync | Call::SyncDirectory)
-            && self
-                .omit
-                .as_mut()
-                .is_some_and(|leave_out| leave_out(asked.path, asked.call))
     }
 
     pub(super) fn crash_at(&mut self, nth: u64) {
@@ -206,25 +190,37 @@ impl Machine {
 
     pub(super) fn fail_change(&mut self, nth: u64, failure: Failure, lasting: bool) {
         let from = from_now(self.changes, nth);
-        self.failing_changes.push(Order {
-            from,
-            failure,
-            lasting,
-        });
+        self.orders.fail_change(from, failure, lasting);
     }
 
     pub(super) fn fail_read(&mut self, nth: u64, lasting: bool) {
         let from = from_now(self.reads, nth);
-        self.failing_reads.push(Order {
-            from,
-            failure: Failure::Io,
-            lasting,
-        });
+        self.orders.fail_read(from, lasting);
     }
 
-    pub(super) fn repair(&mut self) {
-        self.failing_changes.clear();
-        self.failing_reads.clear();
+    pub(super) fn free_bytes(&self) -> u64 {
+        self.capacity.map_or(FREE_BYTES, |capacity| {
+            capacity.saturating_sub(self.used_bytes())
+        })
+    }
+
+    /// Bytes of all files that somebody can reach: by a name, or because they are open.
+    fn used_bytes(&self) -> u64 {
+        let named = self.names.live_files();
+        let reached = |id: &FileId, file: &OneFile| named.contains(id) || file.is_open();
+        self.files
+            .iter()
+            .filter(|(id, file)| reached(id, file))
+            .map(|(_, file)| file.contents.live().len() as u64)
+            .sum()
+    }
+
+    /// Of so many bytes that are to be written there, how many find space.
+    pub(super) fn fitting(&self, id: FileId, from: usize, count: usize) -> usize {
+        let length = self.files[&id].contents.live().len() as u64;
+        let end = length.saturating_add(self.free_bytes());
+        let room = end.saturating_sub(from as u64);
+        usize::try_from(room).map_or(count, |room| count.min(room))
     }
 
     pub(super) fn add_file(&mut self, name: PathBuf) {
@@ -236,6 +232,7 @@ impl Machine {
             OneFile {
                 contents,
                 name: name.clone(),
+                other_names: 0,
                 open,
             },
         );
@@ -264,6 +261,18 @@ impl Machine {
         self.files[&id].name.clone()
     }
 
+    /// The names of a file, those elsewhere included.
+    pub(super) fn names_of(&self, id: FileId) -> u64 {
+        1 + self.files[&id].other_names
+    }
+
+    pub(super) fn add_name(&mut self, path: &Path) {
+        match self.names.file(path) {
+            Ok(id) => self.one_mut(id).other_names += 1,
+            Err(error) => panic!("cannot name {} again: {error}", path.display()),
+        }
+    }
+
     pub(super) fn open_mark(&self, id: FileId) -> Arc<()> {
         self.files[&id].open.clone()
     }
@@ -289,13 +298,19 @@ impl Machine {
     fn forget_nameless(&mut self) {
         let referenced = self.names.referenced();
         self.files
-            .retain(|id, file| referenced.contains(id) || Arc::strong_count(&file.open) > 1);
+            .retain(|id, file| referenced.contains(id) || file.is_open());
     }
 
     fn one_mut(&mut self, id: FileId) -> &mut OneFile {
         self.files
             .get_mut(&id)
             .expect("a file with a name, or open, is never forgotten")
+    }
+}
+
+impl OneFile {
+    fn is_open(&self) -> bool {
+        Arc::strong_count(&self.open) > 1
     }
 }
 
@@ -311,24 +326,6 @@ impl Step {
             Self::Whole | Self::Omitted => Ok(()),
             Self::Fails(failure) => Err(failure.error()),
             Self::Crashes { .. } => Err(Crash::error()),
-        }
-    }
-}
-
-impl Failure {
-    fn error(self) -> io::Error {
-        match self {
-            Self::Io => Errno::IO.into(),
-            Self::NoSpace => Errno::NOSPC.into(),
-            Self::ShortWrite => ErrorKind::WriteZero.into(),
-        }
-    }
-
-    const fn meets(self, asked: Asked<'_>) -> bool {
-        match self {
-            Self::Io => true,
-            Self::NoSpace => asked.grows,
-            Self::ShortWrite => matches!(asked.call, Call::Write) && asked.length > 0,
         }
     }
 }
@@ -359,17 +356,4 @@ impl std::error::Error for Crash {}
 fn from_now(calls: u64, nth: u64) -> u64 {
     assert!(nth > 0, "the next call is the first");
     calls.saturating_add(nth)
-}
-
-/// The first ordered failure that the call meets; one that does not last is used up by it.
-fn due(orders: &mut Vec<Order>, number: u64, asked: Asked<'_>) -> Option<Failure> {
-    let meets = |order: &Order| order.from <= number && order.failure.meets(asked);
-    let found = orders.iter().position(meets)?;
-    let Order {
-        failure, lasting, ..
-    } = orders[found];
-    if !lasting {
-        orders.remove(found);
-    }
-    Some(failure)
 }

@@ -188,17 +188,25 @@ impl Names {
         }
     }
 
+    /// Every file that has a name now.
+    pub(super) fn live_files(&self) -> BTreeSet<FileId> {
+        self.live.values().copied().filter_map(Node::file).collect()
+    }
+
     /// Every file that has a name, had one, or may have one after a power failure.
     pub(super) fn referenced(&self) -> BTreeSet<FileId> {
         let nodes = self.live.values().chain(self.durable.values()).copied();
         let changed = self.unsynced.iter().map(|change| change.effect.node());
-        nodes
-            .chain(changed)
-            .filter_map(|node| match node {
-                Node::File(id) => Some(id),
-                Node::Directory => None,
-            })
-            .collect()
+        nodes.chain(changed).filter_map(Node::file).collect()
+    }
+}
+
+impl Node {
+    const fn file(self) -> Option<FileId> {
+        match self {
+            Self::File(id) => Some(id),
+            Self::Directory => None,
+        }
     }
 }
 

@@ -6,8 +6,11 @@ use super::*;
 use crate::disk::{Disk, DiskFile};
 use std::io::IoSlice;
 
+mod choices;
 mod faults;
 mod likeness;
+mod sites;
+mod space;
 
 const SEEDS: std::ops::Range<u64> = 0..300;
 
@@ -256,4 +259,62 @@ fn the_end_of_the_process_loses_nothing_and_makes_nothing_last() {
         outcomes(&again, |disk| text(disk, "f")),
         [Some("new".to_owned())].into()
     );
+}
+
+#[test]
+fn files_lose_their_changes_apart_from_each_other() {
+    let (disk, first) = with_file(12, "first", b"old");
+    let second = disk.create(at("second")).unwrap();
+    write(&*second, b"old", 0);
+    second.sync().unwrap();
+    disk.sync_directory(at("")).unwrap();
+    write(&*first, b"new", 0);
+    write(&*second, b"new", 0);
+    let both = |disk: &SimDisk| ["first", "second"].map(|name| text(disk, name).unwrap());
+    let all = ["old old", "old new", "new old", "new new"];
+    let all: BTreeSet<_> = all
+        .iter()
+        .map(|pair| pair.split_once(' ').unwrap())
+        .map(|(first, second)| [first.to_owned(), second.to_owned()])
+        .collect();
+    assert_eq!(outcomes(&disk, both), all);
+}
+
+#[test]
+fn names_are_lost_apart_from_each_other_and_from_contents() {
+    let disk = SimDisk::new(13);
+    for name in ["moved", "removed", "kept"] {
+        disk.create(at(name)).unwrap();
+    }
+    disk.create_directory(at("d")).unwrap();
+    disk.sync_directory(at("")).unwrap();
+    disk.create(at("d/made")).unwrap();
+    disk.rename(at("moved"), at("new")).unwrap();
+    disk.remove(at("removed")).unwrap();
+    write(&*disk.open(at("kept")).unwrap(), b"x", 0);
+    let has = |disk: &SimDisk, name| disk.live_bytes(name).is_some();
+    let seen = outcomes(&disk, |disk| {
+        assert_ne!(has(disk, "moved"), has(disk, "new"));
+        let names = ["d/made", "new", "removed"].map(|name| has(disk, name));
+        (names, disk.live_bytes("kept").unwrap().len())
+    });
+    assert_eq!(seen.len(), 16);
+}
+
+#[test]
+fn directories_may_lie_in_each_other_and_each_needs_its_name() {
+    let disk = SimDisk::new(14);
+    let deep = at("quarantine/x");
+    assert!(disk.create_directory(deep).is_err());
+    disk.create_directory(at("quarantine")).unwrap();
+    disk.create_directory(deep).unwrap();
+    disk.create(at("quarantine/x/f")).unwrap();
+    disk.sync_directory(deep).unwrap();
+    disk.sync_directory(at("")).unwrap();
+    assert_eq!(disk.list(at("quarantine")).unwrap(), ["x"]);
+    let lost_or_kept = [vec![], vec!["quarantine/x/f".to_owned()]];
+    assert_eq!(outcomes(&disk, names), lost_or_kept.into());
+    disk.sync_directory(at("quarantine")).unwrap();
+    let kept = [vec!["quarantine/x/f".to_owned()]];
+    assert_eq!(outcomes(&disk, names), kept.into());
 }

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::machine::Failure;
+use super::orders::Failure;
 
 /// Calls that are remembered; older ones are forgotten.
 const CALLS_MAX: usize = 1 << 16;
@@ -22,6 +22,12 @@ pub enum Call {
     Length,
     /// [`DiskFile::read_at`](crate::disk::DiskFile::read_at)
     Read,
+    /// [`Disk::names`](crate::disk::Disk::names)
+    Names,
+    /// [`Disk::share`](crate::disk::Disk::share)
+    Share,
+    /// [`Disk::free_bytes`](crate::disk::Disk::free_bytes)
+    FreeBytes,
     /// [`Disk::create_directory`](crate::disk::Disk::create_directory)
     CreateDirectory,
     /// [`Disk::create`](crate::disk::Disk::create)
@@ -46,7 +52,14 @@ impl Call {
     pub const fn changes(self) -> bool {
         !matches!(
             self,
-            Self::Lock | Self::List | Self::Open | Self::Length | Self::Read
+            Self::Lock
+                | Self::List
+                | Self::Open
+                | Self::Length
+                | Self::Read
+                | Self::Names
+                | Self::Share
+                | Self::FreeBytes
         )
     }
 }
@@ -128,8 +141,10 @@ pub(super) struct Asked<'a> {
     pub(super) path: &'a Path,
     pub(super) offset: u64,
     pub(super) length: usize,
-    /// Whether it needs space that the file does not have yet.
+    /// Whether it needs space that is not taken yet.
     pub(super) grows: bool,
+    /// By how many bytes it makes a file longer.
+    pub(super) more: u64,
 }
 
 impl<'a> Asked<'a> {
@@ -140,6 +155,7 @@ impl<'a> Asked<'a> {
             offset: 0,
             length: 0,
             grows: false,
+            more: 0,
         }
     }
 
@@ -148,8 +164,16 @@ impl<'a> Asked<'a> {
         self
     }
 
-    pub(super) const fn growing(mut self, grows: bool) -> Self {
-        self.grows = grows;
+    /// A call that adds a name.
+    pub(super) const fn naming(mut self, adds: bool) -> Self {
+        self.grows = adds;
+        self
+    }
+
+    /// A call that takes the length of a file to `to`, if that is more than it has.
+    pub(super) const fn growing(mut self, from: usize, to: usize) -> Self {
+        self.more = to.saturating_sub(from) as u64;
+        self.grows = self.more > 0;
         self
     }
 

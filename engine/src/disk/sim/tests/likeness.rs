@@ -9,7 +9,7 @@ use crate::disk::sim::chance::Chance;
 /// One random call, and all that its caller can see of it.
 fn random_call(disk: &dyn Disk, open: &mut Vec<Arc<dyn DiskFile>>, chance: &mut Chance) -> String {
     let names = [
-        "a", "b", "d", "d/a", "d/b", "e", "e/a", "a/x", "z/x", "d/e", "",
+        "a", "b", "d", "d/a", "d/b", "e", "e/a", "a/x", "z/x", "d/e", "d/e/a", "d/e/f", "",
     ];
     let mut pick = || at(names[usize::try_from(chance.below(names.len() as u64)).unwrap()]);
     let (path, other) = (pick(), pick());
@@ -22,7 +22,7 @@ fn random_call(disk: &dyn Disk, open: &mut Vec<Arc<dyn DiskFile>>, chance: &mut 
     let file = open.get(which % open.len().max(1)).cloned();
     let is_directory = |path| disk.list(path).is_ok();
     let kind = |error: io::Error| error.kind();
-    match (chance.below(12), file) {
+    match (chance.below(13), file) {
         (0, _) => format!("{:?}", disk.create_directory(path).map_err(kind)),
         (1, _) => format!(
             "{:?}",
@@ -45,6 +45,7 @@ fn random_call(disk: &dyn Disk, open: &mut Vec<Arc<dyn DiskFile>>, chance: &mut 
         (4, _) => format!("{:?}", disk.rename(path, other).map_err(kind)),
         (5, _) => format!("{:?}", disk.remove(path).map_err(kind)),
         (6, _) if is_directory(path) => format!("{:?}", disk.sync_directory(path).map_err(kind)),
+        (12, _) => format!("{:?}", disk.names(path).map_err(kind)),
         (7, Some(file)) => format!("{:?}", file.set_length(offset).map_err(kind)),
         (8, Some(file)) => format!("{:?}", file.sync().map_err(kind)),
         (9 | 10, Some(file)) => {
