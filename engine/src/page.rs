@@ -6,11 +6,12 @@
 
 use bytes::Bytes;
 
+mod reach;
+
 use crate::codec::Decoder;
-use crate::commit::Facts;
-use crate::limits::{CHAIN_LINKS_MAX, WHOLE_BYTES};
+use crate::commit::{Cause, DatasetChange, Facts, Gap};
 use crate::record::{self, RecordRef, Records};
-use crate::types::{IdentityId, Location, ModifiedBy, SyncCount, Timestamp};
+use crate::types::{DatasetId, IdentityId, Location, ModifiedBy, SyncCount, Timestamp};
 
 /// A frame that a cold read of the dataset visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,11 +49,12 @@ pub(crate) struct Update<'a> {
 
 impl Page {
     /// A dataset without records: never written, or just deleted.
-    pub(crate) fn empty(sync_count: SyncCount, floor: SyncCount) -> Self {
+    pub(crate) fn empty(sync_count: SyncCount, floor: SyncCount, gap: Option<Gap>) -> Self {
         Self {
             facts: Facts {
                 sync_count,
                 floor,
+                gap,
                 ..Facts::default()
             },
             bytes: Bytes::new(),
@@ -95,6 +97,26 @@ impl Page {
     /// Whether the dataset exists: it was written since it was last deleted.
     pub(crate) fn exists(&self) -> bool {
         !self.links.is_empty()
+    }
+
+    /// The page after the store was restored: counts up to `base` may have been issued by what was
+    /// lost, so the next one is higher.
+    pub(crate) fn lifted(mut self, base: SyncCount) -> Self {
+        let facts = &mut self.facts;
+        if facts.sync_count < base {
+            let from = facts.gap.map_or(facts.sync_count, |gap| gap.from);
+            facts.gap = Some(Gap { from, to: base });
+            facts.sync_count = base;
+        }
+        self
+    }
+
+    /// The page after a part of it was lost: whoever knows a count in the gap must be told
+    /// everything anew, and the next count is behind it.
+    pub(crate) fn with_gap(mut self, gap: Gap) -> Self {
+        self.facts.sync_count = gap.to;
+        self.facts.gap = Some(gap);
+        self
     }
 
     /// Memory that the page takes, near enough.
@@ -184,37 +206,6 @@ impl Page {
         self.bytes.len() - self.offset(self.after(sync_count))
     }
 
-    /// How far back the frame of this page's newest count should reach, given the frames of the
-    /// page before, and which of these are then left.
-    ///
-    /// A run of older records is carried while it is no larger than what is carried already, so
-    /// every byte is written again about once per doubling and a chain has about as many links as
-    /// there are doublings; an image is a run like any other.
-    ///
-    /// A frame either reaches back to the floor at most, or is whole: purged tombstones are missing
-    /// in it, and where a reader does not meet them it must not meet what they removed either.
-    pub(crate) fn reach(&self, links: &[Link]) -> (SyncCount, Box<[Link]>) {
-        let whole = (SyncCount::ZERO, Box::default());
-        if self.bytes.len() <= WHOLE_BYTES || links.is_empty() {
-            return whole;
-        }
-        let count_of = |at: usize| {
-            links
-                .get(at)
-                .map_or(SyncCount::ZERO, |link| link.sync_count)
-        };
-        for first in 0..links.len() {
-            let carried = self.bytes_after(count_of(first));
-            let with_next = self.bytes_after(count_of(first + 1));
-            let too_long = links.len() - first >= CHAIN_LINKS_MAX;
-            let carries_on = with_next - carried <= carried || too_long;
-            if !carries_on && count_of(first) >= self.facts.floor {
-                return (count_of(first), links[first..].into());
-            }
-        }
-        whole
-    }
-
     /// The page with the frame that holds its newest count in front of the older ones.
     pub(crate) fn linked(mut self, newest: Location, older: &[Link]) -> Self {
         let newest = Link {
@@ -225,6 +216,11 @@ impl Page {
             .chain(older.iter().copied())
             .collect();
         self
+    }
+
+    /// The page in another place, where it lies whole.
+    pub(crate) fn relinked(&self, image: Location) -> Self {
+        self.clone().linked(image, &[])
     }
 
     /// The page after an update; its links are still to be set.
@@ -267,6 +263,7 @@ impl Page {
             ..self.facts.clone()
         };
         (facts.floor, facts.tombstones, facts.tombstone_bytes) = (floor, 0, 0);
+        facts.gap = None;
         facts.modified_by = ModifiedBy::Other(facts.modified_by.name(owner).into());
         let mut bytes = Vec::new();
         for record in &live {
@@ -376,7 +373,33 @@ impl Page {
     }
 }
 
+impl DatasetChange {
+    /// A dataset, whole, in one frame.
+    pub(crate) fn whole(cause: Cause, dataset: &DatasetId, page: &Page) -> Self {
+        Self {
+            cause,
+            dataset: dataset.clone(),
+            facts: page.facts.clone(),
+            covers_from: SyncCount::ZERO,
+            link: None,
+            image: None,
+            records: page.slice(0, page.len()),
+        }
+    }
+}
+
 impl Facts {
+    /// Whether a client that knows a count may write a key that has neither record nor tombstone:
+    /// it has listed everything that was removed.
+    pub(crate) fn vouches_for(&self, client: SyncCount) -> bool {
+        client >= self.floor && client <= self.sync_count && !self.lost(client)
+    }
+
+    /// Whether a count was issued by what was lost in a restore.
+    pub(crate) fn lost(&self, client: SyncCount) -> bool {
+        self.gap.is_some_and(|gap| gap.holds(client))
+    }
+
     pub(crate) fn add(&mut self, record: &RecordRef<'_>) {
         if record.value.is_some() {
             self.live += 1;
