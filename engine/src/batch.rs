@@ -7,12 +7,12 @@ use crate::commit::{Change, Commit};
 use crate::draft::Draft;
 use crate::error::{Error, Fault, Refusal};
 use crate::limits::{BATCH_BYTES, Limits};
-use crate::log::Position;
+use crate::log::End;
 use crate::page::Page;
 use crate::plan::{Ground, Plan, plan};
 use crate::proposal::Receipt;
 use crate::queue::Submission;
-use crate::state::State;
+use crate::state::{Place, State};
 use crate::store::Store;
 use crate::tail::{Staged, Tail};
 use crate::ticket::Answer;
@@ -55,9 +55,9 @@ impl Batch {
             return batch;
         };
         match tail.flush(last.commit.sequence) {
-            Ok(position) => {
+            Ok(end) => {
                 batch.synced = true;
-                batch.publish(grounds.store, staged, position);
+                batch.publish(grounds.store, staged, end);
             }
             Err(fault) => batch.fail(&fault),
         }
@@ -92,11 +92,8 @@ impl Batch {
                     let refusal = invalid("wishes", "make a commit of more than 1 GiB");
                     self.answers.push(Err(refusal.into()));
                 }
-                // Only the first commit of a batch begins a segment, so nothing is staged.
-                Ok(Staged::NoSegment(fault)) => {
-                    self.refuse_rest(fault, submissions.len());
-                    break;
-                }
+                // What deletes may still have a place.
+                Ok(Staged::NoSegment(fault)) => self.answers.push(Err(fault.into())),
                 Err(fault) => {
                     self.halt = Some(fault.text());
                     self.refuse_rest(fault, submissions.len());
@@ -110,7 +107,7 @@ impl Batch {
         staged
     }
 
-    /// There is no next segment: everything that is left is told so.
+    /// Nothing can be written: everything that is left is told so.
     fn refuse_rest(&mut self, fault: Fault, submissions: usize) {
         self.answers.resize(submissions, Err(Error::Fault(fault)));
     }
@@ -129,7 +126,7 @@ impl Batch {
     }
 
     /// Makes durable commits true for everyone.
-    fn publish(&mut self, store: &Store, staged: Vec<StagedCommit>, position: Position) {
+    fn publish(&mut self, store: &Store, staged: Vec<StagedCommit>, end: End) {
         let last = staged
             .last()
             .map_or_else(Default::default, |staged| staged.commit.sequence);
@@ -140,13 +137,14 @@ impl Batch {
         let mut state = store.state_mut();
         for staged in &staged {
             outdated.extend(staged.replaced(&state));
-            state.apply(&staged.commit, &staged.locations);
+            let snapshots = &store.snapshots;
+            snapshots.apply(&mut state, &staged.commit, &staged.locations);
         }
         drop(state);
         let news = staged.iter().rfind(|staged| staged.commit.is_news());
         store
             .watermark
-            .advance(last, position, news.map(|staged| staged.commit.sequence));
+            .advance(last, end, news.map(|staged| staged.commit.sequence));
         for location in outdated {
             store.cache.remove(location);
         }
@@ -241,7 +239,7 @@ impl StagedCommit {
             Change::Dataset(change) => state.head(&change.dataset).location,
             Change::DatasetDeleted { dataset, .. } => state.head(dataset).location,
             Change::MetadataPut { key, .. } | Change::MetadataDeleted { key } => {
-                state.metadata.get(key).map(|place| place.location)
+                state.metadata.get(key).map(Place::location)
             }
             _ => None,
         };

@@ -4,11 +4,12 @@
 //! A location is never written twice, so what is cached never grows stale. Eviction is by clock:
 //! what was used since the hand last passed stays.
 
+use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::page::Page;
+use crate::state::Move;
 use crate::types::{Location, MetadataValue};
 
 /// Most parts of the cache that lock on their own.
@@ -111,6 +112,20 @@ impl Cache {
 
     pub(crate) fn remove(&self, location: Location) {
         self.shard(location).remove(location);
+    }
+
+    pub(crate) fn holds(&self, location: Location) -> bool {
+        self.shard(location).places.contains_key(&location)
+    }
+
+    /// Keeps what is kept of a place that moved in its new place, too.
+    pub(crate) fn follow(&self, moved: &Move, page: Option<&Arc<Page>>) {
+        let cached = match (self.get(moved.from), page) {
+            (Some(Cached::Page(_)), Some(page)) => Cached::Page(Arc::clone(page)),
+            (Some(Cached::Value(value)), _) => Cached::Value(value),
+            _ => return,
+        };
+        self.insert(moved.to.location, cached);
     }
 
     pub(crate) fn bytes(&self) -> usize {

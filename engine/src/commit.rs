@@ -4,19 +4,21 @@
 
 use bytes::Bytes;
 
-mod names;
+mod dataset;
+pub(crate) mod names;
 
+use dataset::dataset_cause;
 use names::{
-    decode_dataset_id, decode_identity, decode_modified_by, decode_name, decode_pool,
-    encode_dataset_id, encode_id, encode_identity, encode_modified_by, encode_short, metadata_key,
+    decode_counts, decode_dataset_id, decode_identity, decode_modified_by, decode_pool,
+    encode_counts, encode_dataset_id, encode_id, encode_identity, encode_modified_by, metadata_key,
 };
 
 use crate::codec::{Decoder, Encode, Malformed};
 use crate::limits::NOTE_BYTES_MAX;
 use crate::record::Records;
 use crate::types::{
-    DatasetId, DatasetName, IdentityId, Location, MetadataKey, MetadataValue, ModifiedBy, Note,
-    PoolId, Sequence, SyncCount, Timestamp,
+    DatasetId, DatasetName, Extent, IdentityId, Location, MetadataKey, MetadataValue, ModifiedBy,
+    Note, PoolId, Sequence, SyncCount, Timestamp,
 };
 
 /// The facts of one sequence.
@@ -29,6 +31,18 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
+    /// Whether it takes something away, which is the way out when there is no space.
+    pub(crate) fn deletes(&self) -> bool {
+        self.changes.iter().any(|change| {
+            matches!(
+                change,
+                Change::DatasetDeleted { .. }
+                    | Change::IdentityDeleted { .. }
+                    | Change::PoolDeleted { .. }
+            )
+        })
+    }
+
     /// Whether the feed tells of it: it changes datasets, not only metadata or places.
     pub(crate) fn is_news(&self) -> bool {
         self.changes.iter().any(Change::is_news)
@@ -54,6 +68,17 @@ pub(crate) enum Change {
     },
     /// A pool is gone, with all its identities.
     PoolDeleted { pool: PoolId },
+    /// A pool was imported, which was changed last at this time.
+    PoolImported { pool: PoolId, modified: Timestamp },
+    /// An identity was imported: what is known of it beside its datasets.
+    IdentityImported {
+        pool: PoolId,
+        identity: IdentityId,
+        modified: Timestamp,
+        floor: SyncCount,
+        /// Deleted datasets at these counts.
+        deleted: Vec<(DatasetName, SyncCount)>,
+    },
     /// A metadata key has this value.
     MetadataPut {
         key: MetadataKey,
@@ -74,6 +99,15 @@ pub(crate) enum Cause {
     Image,
     /// The whole dataset at its unchanged count, to be told to streams again.
     Republish,
+    /// The whole dataset as it was elsewhere: all of it is news.
+    Import,
+}
+
+impl Cause {
+    /// Whether the dataset is another one afterwards.
+    pub(crate) fn is_change(self) -> bool {
+        matches!(self, Self::Update | Self::Import)
+    }
 }
 
 /// A dataset's facts, and its records that are newer than `covers_from`.
@@ -86,6 +120,8 @@ pub(crate) struct DatasetChange {
     pub(crate) covers_from: SyncCount,
     /// The frame of the dataset at `covers_from`; `None` if that is zero.
     pub(crate) link: Option<Location>,
+    /// The frame at which the walk from here ends, if it was moved to a cold segment.
+    pub(crate) image: Option<Extent>,
     pub(crate) records: Records,
 }
 
@@ -104,6 +140,24 @@ pub(crate) struct Facts {
     pub(crate) created: Timestamp,
     pub(crate) modified: Timestamp,
     pub(crate) modified_by: ModifiedBy,
+    /// Counts that were issued and lost.
+    pub(crate) gap: Option<Gap>,
+}
+
+/// Counts between these two, exclusively, belong to what was lost when the store was restored to a
+/// time before them. Who knows one must be told everything anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The count that was restored.
+    pub from: SyncCount,
+    /// The count to which the dataset was lifted above all that can have been issued.
+    pub to: SyncCount,
+}
+
+impl Gap {
+    pub(crate) fn holds(&self, sync_count: SyncCount) -> bool {
+        self.from < sync_count && sync_count < self.to
+    }
 }
 
 const DATASET_UPDATED: u8 = 1;
@@ -114,6 +168,13 @@ const IDENTITY_DELETED: u8 = 5;
 const POOL_DELETED: u8 = 6;
 const METADATA_PUT: u8 = 7;
 const METADATA_DELETED: u8 = 8;
+const DATASET_IMPORTED: u8 = 9;
+const IDENTITY_IMPORTED: u8 = 10;
+const POOL_IMPORTED: u8 = 11;
+/// Set in the kind of a dataset change that tells its image behind its link.
+const WITH_IMAGE: u8 = 0x10;
+/// Set in the kind of a dataset change that tells a gap behind its floor.
+const WITH_GAP: u8 = 0x20;
 /// Set in the kind of a change that a reader may pass over if it does not know it.
 const SKIPPABLE: u8 = 0x80;
 
@@ -175,20 +236,32 @@ impl Change {
             Self::DatasetDeleted { .. }
             | Self::IdentityDeleted { .. }
             | Self::PoolDeleted { .. } => true,
-            Self::MetadataPut { .. } | Self::MetadataDeleted { .. } | Self::Unknown => false,
+            Self::PoolImported { .. }
+            | Self::IdentityImported { .. }
+            | Self::MetadataPut { .. }
+            | Self::MetadataDeleted { .. }
+            | Self::Unknown => false,
         }
     }
 
     fn kind(&self) -> u8 {
         match self {
-            Self::Dataset(change) => match change.cause {
-                Cause::Update => DATASET_UPDATED,
-                Cause::Image => DATASET_IMAGE,
-                Cause::Republish => DATASET_REPUBLISHED,
-            },
+            Self::Dataset(change) => {
+                let cause = match change.cause {
+                    Cause::Update => DATASET_UPDATED,
+                    Cause::Image => DATASET_IMAGE,
+                    Cause::Republish => DATASET_REPUBLISHED,
+                    Cause::Import => DATASET_IMPORTED,
+                };
+                let image = change.image.map_or(0, |_| WITH_IMAGE);
+                let gap = change.facts.gap.map_or(0, |_| WITH_GAP);
+                cause | image | gap
+            }
             Self::DatasetDeleted { .. } => DATASET_DELETED,
             Self::IdentityDeleted { .. } => IDENTITY_DELETED,
             Self::PoolDeleted { .. } => POOL_DELETED,
+            Self::PoolImported { .. } => POOL_IMPORTED,
+            Self::IdentityImported { .. } => IDENTITY_IMPORTED,
             Self::MetadataPut { .. } => METADATA_PUT,
             Self::MetadataDeleted { .. } => METADATA_DELETED,
             Self::Unknown => unreachable!("what is not known is not written"),
@@ -213,13 +286,25 @@ impl Change {
                 datasets,
             } => {
                 encode_identity(out, pool, identity);
-                out.put_u16(u16::try_from(datasets.len()).expect("bounded by its limit"));
-                for (name, sync_count) in datasets {
-                    encode_short(out, name.as_str().as_bytes());
-                    out.put_u48(sync_count.get());
-                }
+                encode_counts(out, datasets);
             }
             Self::PoolDeleted { pool } => encode_id(out, pool.as_str(), None),
+            Self::PoolImported { pool, modified } => {
+                encode_id(out, pool.as_str(), None);
+                out.put_u48(modified.get());
+            }
+            Self::IdentityImported {
+                pool,
+                identity,
+                modified,
+                floor,
+                deleted,
+            } => {
+                encode_identity(out, pool, identity);
+                out.put_u48(modified.get());
+                out.put_u48(floor.get());
+                encode_counts(out, deleted);
+            }
             Self::MetadataPut { key, value } => {
                 out.put_u16(u16::try_from(key.as_bytes().len()).expect("at most 256"));
                 out.put_bytes(key.as_bytes());
@@ -236,9 +321,9 @@ impl Change {
         let body = payload.slice_ref(input.bytes(length)?);
         let mut input = Decoder::new(&body);
         let change = match kind {
-            DATASET_UPDATED => Self::Dataset(DatasetChange::decode(Cause::Update, &body)?),
-            DATASET_IMAGE => Self::Dataset(DatasetChange::decode(Cause::Image, &body)?),
-            DATASET_REPUBLISHED => Self::Dataset(DatasetChange::decode(Cause::Republish, &body)?),
+            _ if dataset_cause(kind).is_some() => {
+                Self::Dataset(DatasetChange::decode(kind, &body)?)
+            }
             DATASET_DELETED => {
                 let dataset = decode_dataset_id(&mut input)?;
                 let sync_count = SyncCount::believed(input.u48()?);
@@ -256,6 +341,13 @@ impl Change {
                 input.finish()?;
                 Self::PoolDeleted { pool }
             }
+            POOL_IMPORTED => {
+                let pool = decode_pool(&mut input)?;
+                let modified = Timestamp::believed(input.u48()?);
+                input.finish()?;
+                Self::PoolImported { pool, modified }
+            }
+            IDENTITY_IMPORTED => Self::decode_identity_imported(input)?,
             METADATA_PUT => {
                 let key_len = usize::from(input.u16()?);
                 let key = metadata_key(input.bytes(key_len)?)?;
@@ -279,12 +371,7 @@ impl Change {
 
     fn decode_identity_deleted(mut input: Decoder<'_>) -> Result<Self, Malformed> {
         let (pool, identity) = decode_identity(&mut input)?;
-        let count = input.u16()?;
-        let mut datasets = Vec::with_capacity(usize::from(count.min(64)));
-        for _ in 0..count {
-            let name = decode_name(&mut input)?;
-            datasets.push((name, SyncCount::believed(input.u48()?)));
-        }
+        let datasets = decode_counts(&mut input)?;
         input.finish()?;
         Ok(Self::IdentityDeleted {
             pool,
@@ -292,82 +379,33 @@ impl Change {
             datasets,
         })
     }
-}
 
-impl DatasetChange {
-    fn encode(&self, out: &mut Vec<u8>) {
-        let facts = &self.facts;
-        encode_dataset_id(out, &self.dataset);
-        out.put_u48(facts.sync_count.get());
-        out.put_u48(facts.floor.get());
-        out.put_u48(self.covers_from.get());
-        if self.covers_from != SyncCount::ZERO {
-            let link = self
-                .link
-                .expect("what does not cover everything has a link");
-            out.put_u32(link.segment);
-            out.put_u32(link.offset);
-            out.put_u16(link.change);
-        }
-        out.put_u32(facts.bytes);
-        out.put_u32(facts.live);
-        out.put_u16(u16::try_from(facts.tombstones).expect("bounded by its limit"));
-        out.put_u32(facts.tombstone_bytes);
-        out.put_u48(facts.created.get());
-        out.put_u48(facts.modified.get());
-        encode_modified_by(out, &facts.modified_by);
-        out.put_u32(u32::try_from(self.records.len()).expect("bounded by its limit"));
-        out.put_bytes(self.records.bytes());
-    }
-
-    fn decode(cause: Cause, body: &Bytes) -> Result<Self, Malformed> {
-        let mut input = Decoder::new(body);
-        let dataset = decode_dataset_id(&mut input)?;
-        let sync_count = SyncCount::believed(input.u48()?);
-        let floor = SyncCount::believed(input.u48()?);
-        let covers_from = SyncCount::believed(input.u48()?);
-        let link = if covers_from == SyncCount::ZERO {
-            None
-        } else {
-            let (segment, offset, change) = (input.u32()?, input.u32()?, input.u16()?);
-            Some(Location {
-                segment,
-                offset,
-                change,
-            })
-        };
-        let (bytes, live) = (input.u32()?, input.u32()?);
-        let (tombstones, tombstone_bytes) = (u32::from(input.u16()?), input.u32()?);
-        let created = Timestamp::believed(input.u48()?);
+    fn decode_identity_imported(mut input: Decoder<'_>) -> Result<Self, Malformed> {
+        let (pool, identity) = decode_identity(&mut input)?;
         let modified = Timestamp::believed(input.u48()?);
-        let modified_by = decode_modified_by(&mut input)?;
-        let count = input.u32()? as usize;
-        let records = Records::decode(body.slice(body.len() - input.remaining()..), count)?;
-        let in_range = records
-            .iter()
-            .all(|record| record.sync_count > covers_from && record.sync_count <= sync_count);
-        let below_floor = covers_from != SyncCount::ZERO && covers_from < floor;
-        if sync_count == SyncCount::ZERO || covers_from >= sync_count || !in_range || below_floor {
-            return Err(Malformed("a dataset's counts contradict each other"));
-        }
-        let facts = Facts {
-            sync_count,
-            floor,
-            bytes,
-            live,
-            tombstones,
-            tombstone_bytes,
-            created,
+        let floor = SyncCount::believed(input.u48()?);
+        let deleted = decode_counts(&mut input)?;
+        input.finish()?;
+        Ok(Self::IdentityImported {
+            pool,
+            identity,
             modified,
-            modified_by,
-        };
-        Ok(Self {
-            cause,
-            dataset,
-            facts,
-            covers_from,
-            link,
-            records,
+            floor,
+            deleted,
         })
     }
+}
+
+pub(crate) fn encode_location(out: &mut Vec<u8>, location: Location) {
+    out.put_u32(location.segment);
+    out.put_u32(location.offset);
+    out.put_u16(location.change);
+}
+
+pub(crate) fn decode_location(input: &mut Decoder<'_>) -> Result<Location, Malformed> {
+    Ok(Location {
+        segment: input.u32()?,
+        offset: input.u32()?,
+        change: input.u16()?,
+    })
 }

@@ -32,6 +32,7 @@ impl<'a> Draft<'a> {
         let state = State {
             sequence: durable.sequence,
             time: durable.time,
+            base: durable.base,
             ..State::default()
         };
         Self {
@@ -58,15 +59,24 @@ impl<'a> Draft<'a> {
         }
         for wish in &proposal.wishes {
             match wish {
-                Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => {
+                Wish::Update { dataset, .. }
+                | Wish::DeleteDataset { dataset, .. }
+                | Wish::Rewrite { dataset }
+                | Wish::Republish { dataset }
+                | Wish::Import { dataset, .. } => {
                     self.admit_identity(dataset.pool, dataset.identity);
                 }
                 Wish::CopyDataset { from, to } => {
                     self.admit_identity(from.pool, from.identity);
                     self.admit_identity(to.pool, to.identity);
                 }
-                Wish::DeleteIdentity { pool, identity } => self.admit_identity(*pool, *identity),
-                Wish::DeletePool { pool } => self.admit_pool(*pool),
+                Wish::DeleteIdentity { pool, identity }
+                | Wish::ImportIdentity { pool, identity, .. } => {
+                    self.admit_identity(*pool, *identity);
+                }
+                Wish::DeletePool { pool } | Wish::ImportPool { pool, .. } => {
+                    self.admit_pool(*pool);
+                }
                 Wish::PutMetadata { key, .. } | Wish::DeleteMetadata { key, .. } => {
                     self.admit_key(key);
                 }

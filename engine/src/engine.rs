@@ -1,21 +1,29 @@
 //! The engine: the one handle through which a program opens a store, writes, reads and follows it.
 
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::thread::{self, JoinHandle};
+use crate::sync::{Arc, Mutex, PoisonError};
 use std::future::Future;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
+use crate::backup::{Backup, BackupOptions};
 use crate::cache::Cache;
+use crate::cleaner::{Cleaner, Purged, Upkept};
 use crate::disk::{Disk, RealDisk};
 use crate::error::{Error, Fault};
+use crate::export::{Export, ExportPosition};
 use crate::feed::Feed;
+use crate::manifest;
 use crate::options::Options;
 use crate::proposal::{Proposal, Receipt};
 use crate::reader::Reader;
+use crate::readers::ReaderLag;
 use crate::recovery::{self, Opened, Recovery};
+use crate::snapshot::Scope;
 use crate::store::{self, Store};
 use crate::ticket::Answered;
-use crate::types::{Cursor, Sequence, Timestamp};
+use crate::types::{Cursor, Sequence, Timestamp, invalid};
+use crate::unfinished::Unfinished;
 use crate::watermark::{Durable, Watermark};
 use crate::writer::Writer;
 
@@ -29,8 +37,10 @@ pub struct Engine {
 struct Inner {
     store: Arc<Store>,
     writer: Arc<Writer>,
+    cleaner: Arc<Cleaner>,
     recovery: Recovery,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    closed: AtomicBool,
     _lock: Box<dyn Send + Sync>,
 }
 
@@ -93,16 +103,23 @@ impl Engine {
                 source: Arc::new(source),
             })?
             .map_err(|holder| Fault::Locked { holder })?;
+        if manifest::is_there(disk.as_ref())? {
+            let why =
+                "is a backup, or a restore that was not finished; restore the backup elsewhere";
+            return Err(invalid("directory", why).into());
+        }
         let Opened {
             state,
             log,
             tail,
             recovery,
+            kept,
         } = recovery::open(&disk, options.segment_bytes)?;
         let sequence = state.sequence;
         let durable = Durable {
             sequence,
-            position: tail.position(),
+            position: tail.end().position,
+            chain: tail.end().chain,
             news: sequence,
         };
         let cache = Cache::new(options.cache_bytes);
@@ -111,14 +128,24 @@ impl Engine {
             Arc::clone(&store),
             tail,
             options.limits,
+            Arc::clone(&options.clock),
+        ));
+        let cleaner = Arc::new(Cleaner::new(
+            Arc::clone(&store),
+            Arc::clone(&writer),
+            options.upkeep(),
             options.clock,
+            options.threads,
+            &kept,
         ));
         let threads = Mutex::default();
         let inner = Inner {
             store,
             writer,
+            cleaner,
             recovery,
             threads,
+            closed: AtomicBool::new(false),
             _lock: lock,
         };
         if options.threads {
@@ -185,6 +212,29 @@ impl Engine {
         Feed::new(Arc::clone(&self.inner.store), cursor)
     }
 
+    /// A consistent copy of everything, a pool or an identity, as it is now, whatever is written
+    /// while it is read. Memory stays bounded.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuch`](crate::Refusal::NoSuch) if there is no such pool or identity,
+    /// [`Refusal::Busy`](crate::Refusal::Busy) if eight exports are under way.
+    pub fn export(&self, scope: Scope) -> Result<Export, Error> {
+        Export::begin(Arc::clone(&self.inner.store), scope)
+    }
+
+    /// Goes on with an export behind a position. It must have been [suspended](Export::suspend)
+    /// there and be kept still, or nothing of what it tells may have changed since it began, for
+    /// instance because nobody writes.
+    ///
+    /// # Errors
+    /// [`Refusal::ExportGone`](crate::Refusal::ExportGone) if neither holds,
+    /// [`Refusal::ForeignCursor`](crate::Refusal::ForeignCursor) if the position is from another
+    /// store, [`Refusal::Busy`](crate::Refusal::Busy) if eight exports are under way, and faults of
+    /// reading the log.
+    pub fn resume_export(&self, position: &ExportPosition) -> Result<Export, Error> {
+        Export::resume(Arc::clone(&self.inner.store), position)
+    }
+
     /// Behind the newest durable commit.
     #[must_use]
     pub fn head(&self) -> Cursor {
@@ -207,7 +257,7 @@ impl Engine {
 
     fn cursor(&self, sequence: Sequence) -> Cursor {
         Cursor {
-            store: self.inner.store.log.store,
+            store: self.inner.store.log.root.uuid,
             sequence,
         }
     }
@@ -233,6 +283,84 @@ impl Engine {
             batches,
             waiting: waiting as u64,
         }
+    }
+
+    /// How far each [named](Feed::named) reader of the feed is behind.
+    #[must_use]
+    pub fn readers(&self) -> Vec<ReaderLag> {
+        self.inner.store.lags(self.inner.cleaner.now())
+    }
+
+    /// What the store's own thread did to keep the directory small.
+    #[must_use]
+    pub fn upkeep(&self) -> Upkept {
+        self.inner.cleaner.figures()
+    }
+
+    /// Does at once what the store's own thread does from time to time: releases old segments of
+    /// the log, cleans, writes a checkpoint if one is due. A store without threads needs it called.
+    ///
+    /// # Errors
+    /// Faults of reading and writing; nothing is lost by them, and it may be tried again.
+    pub fn maintain(&self) -> Result<(), Error> {
+        self.inner.cleaner.round()
+    }
+
+    /// Like [`Engine::maintain`], and does what is not due yet: the directory is as small after it
+    /// as retention allows.
+    ///
+    /// # Errors
+    /// Those of [`Engine::maintain`].
+    pub fn compact(&self) -> Result<(), Error> {
+        self.inner.cleaner.compact()
+    }
+
+    /// Takes every byte of what was deleted or replaced out of the directory, at once. The feed
+    /// ends before the present, so readers that are behind are cut off: the answer names those that
+    /// are [known](Feed::named). Exports under way end, too.
+    ///
+    /// # Errors
+    /// Those of [`Engine::maintain`]; then it may have been done in part, and is to be repeated.
+    pub fn purge(&self) -> Result<Purged, Error> {
+        self.inner.cleaner.purge()
+    }
+
+    /// Writes a directory from which the store can be [restored](crate::restore) as it is now, or
+    /// as it was at any commit from [`Backup::earliest`] on, while commits go on. The directory
+    /// must be empty or not exist; it gets its name when it is whole. On the same file system its
+    /// files are links, so that it takes next to no time and no space but that of what the store
+    /// deletes later.
+    ///
+    /// # Errors
+    /// A refusal if something has the name already, or if the backup was cut off by a
+    /// [purge](Engine::purge); faults of reading and writing. The store is as it was, and nothing
+    /// is left of the backup.
+    pub fn backup(
+        &self,
+        target: impl AsRef<Path>,
+        options: &BackupOptions,
+    ) -> Result<Backup, Error> {
+        let inside = |root: &Path| {
+            std::path::absolute(target.as_ref()).is_ok_and(|target| target.starts_with(root))
+        };
+        if self.inner.store.log.disk.root().is_some_and(inside) {
+            return Err(invalid("target", "must be outside of the data directory").into());
+        }
+        let unfinished = Unfinished::begin(target.as_ref())?;
+        let disk = unfinished.disk()?;
+        unfinished.end(self.backup_on(&disk, options))
+    }
+
+    /// Like [`Engine::backup`], on an empty disk of the caller's.
+    ///
+    /// # Errors
+    /// Those of [`Engine::backup`]; then the disk is to be thrown away.
+    pub fn backup_on(
+        &self,
+        target: &Arc<dyn Disk>,
+        options: &BackupOptions,
+    ) -> Result<Backup, Error> {
+        self.inner.cleaner.backup(target, options)
     }
 
     /// What opening found.
@@ -263,7 +391,7 @@ impl Inner {
         let writer = Arc::clone(&self.writer);
         let log = Arc::clone(&self.store.log);
         let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            std::thread::Builder::new()
+            thread::Builder::new()
                 .name(name.into())
                 .spawn(run)
                 .map_err(|source| Fault::Io {
@@ -281,17 +409,25 @@ impl Inner {
             "syncline-spare",
             Box::new(move || log.spares.keep_ready()),
         )?);
+        let cleaner = Arc::clone(&self.cleaner);
+        threads.push(spawn("syncline-clean", Box::new(move || cleaner.run()))?);
         Ok(())
     }
 
     fn close(&self) -> Result<(), Error> {
+        self.store.log.bell.close();
         let closed = self.writer.close();
         self.store.log.spares.close();
         let threads =
             std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        let first = self.closed.swap(true, Ordering::AcqRel);
         for thread in threads {
             // Its panics are caught and halt the store.
             let _ = thread.join();
+        }
+        if closed.is_ok() && !first {
+            // Opening is quick without it too, only not as quick.
+            let _ = self.cleaner.save_at_close();
         }
         closed
     }

@@ -1,12 +1,14 @@
 //! Refusals and faults: an answer and an incident, never mixed.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use thiserror::Error;
 
-use crate::types::{DatasetId, Invalid, MetadataKey, RecordKey, Sequence, SyncCount};
+use crate::types::{
+    DatasetId, IdentityId, Invalid, MetadataKey, PoolId, RecordKey, Sequence, SyncCount,
+};
 
 /// What an operation of the engine may answer instead of its result.
 #[derive(Debug, Clone, Error)]
@@ -86,6 +88,18 @@ pub enum Refusal {
         /// The oldest sequence after which the feed can be read.
         floor: Sequence,
     },
+    /// An export could not keep what it still had to read; begin it again.
+    #[error("the export ended before it was whole: {why}")]
+    ExportOverrun {
+        /// What happened, and what may help.
+        why: &'static str,
+    },
+    /// What the position of an export names can no longer be had: begin the export again.
+    #[error("the export cannot go on from there: {why}; begin it again")]
+    ExportGone {
+        /// What happened.
+        why: &'static str,
+    },
     /// The cursor belongs to another store, or to this one before it was restored.
     #[error("the cursor belongs to another store")]
     ForeignCursor,
@@ -115,6 +129,12 @@ pub enum Subject {
     /// A dataset, never written or deleted.
     #[error("dataset {0}")]
     Dataset(Box<DatasetId>),
+    /// A pool of which nothing was ever stored, or a deleted one.
+    #[error("pool {0}")]
+    Pool(Box<PoolId>),
+    /// An identity of which nothing was ever stored, or a deleted one.
+    #[error("identity {0}/{1}")]
+    Identity(Box<PoolId>, Box<IdentityId>),
 }
 
 /// A configured limit.
@@ -194,6 +214,18 @@ pub enum Fault {
 }
 
 impl Fault {
+    /// What the system refused.
+    pub(crate) fn of_io(doing: &'static str, path: &Path, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::StorageFull,
+            _ => Self::Io {
+                doing,
+                path: path.into(),
+                source: Arc::new(source),
+            },
+        }
+    }
+
     /// The fault and its cause in one line, for those who come later.
     pub(crate) fn text(&self) -> Arc<str> {
         match std::error::Error::source(self) {

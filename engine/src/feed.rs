@@ -13,6 +13,7 @@ use crate::commit::{Cause, Change, Commit, DatasetChange};
 use crate::error::{Error, Fault, Refusal};
 use crate::limits::FEED_READ_BYTES;
 use crate::log::Indexed;
+use crate::readers::Registered;
 use crate::record::{Record, RecordRef};
 use crate::scan::{Assembly, Scan};
 use crate::segment;
@@ -48,6 +49,17 @@ pub enum FeedChange {
         /// The records and tombstones written by this commit, ordered by key.
         records: Vec<Record>,
     },
+    /// A dataset is exactly this: it was published again, or imported.
+    Whole {
+        /// The dataset.
+        dataset: DatasetId,
+        /// Its count, which did not change unless it was imported.
+        sync_count: SyncCount,
+        /// Who wrote it last.
+        modified_by: ModifiedBy,
+        /// All its records and tombstones, ordered by sync count, then key.
+        records: Vec<Record>,
+    },
     /// A dataset was deleted.
     DeletedDataset {
         /// The dataset.
@@ -77,6 +89,8 @@ pub struct Feed {
     /// The last commit that was read.
     sequence: Sequence,
     place: Option<Place>,
+    /// What the log knows of it, if it has a name.
+    registered: Option<Registered>,
 }
 
 /// Where a feed is in the log.
@@ -89,21 +103,31 @@ struct Place {
 impl Feed {
     pub(crate) fn new(store: Arc<Store>, cursor: Cursor) -> Result<Self, Error> {
         let durable = store.watermark.get().sequence;
-        if cursor.store != store.log.store || cursor.sequence > durable {
+        if cursor.store != store.log.root.uuid || cursor.sequence > durable {
             return Err(Refusal::ForeignCursor.into());
         }
         Ok(Self {
             store,
             sequence: cursor.sequence,
             place: None,
+            registered: None,
         })
+    }
+
+    /// Gives the reader a name under which [`Engine::readers`](crate::Engine::readers) tells how
+    /// far it is. As long as it lives the log is kept that it has not read yet, beyond retention,
+    /// up to [`Options::pin_bytes`](crate::Options::pin_bytes).
+    #[must_use]
+    pub fn named(mut self, name: &str) -> Self {
+        self.registered = Some(self.store.readers.register(name.into(), self.sequence));
+        self
     }
 
     /// Right behind the last commit that [`Feed::read`] went over; store it to go on from here.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
-            store: self.store.log.store,
+            store: self.store.log.root.uuid,
             sequence: self.sequence,
         }
     }
@@ -113,14 +137,36 @@ impl Feed {
     ///
     /// # Errors
     /// [`Fault::Corrupt`] if a frame does not hold, [`Fault::Io`] if it cannot be read, and
-    /// [`Fault::Closed`] once the store is closed and everything was read.
+    /// [`Fault::Closed`] once the store is closed and everything was read;
+    /// [`Refusal::CursorTooOld`] if the log no longer reaches back to the cursor.
     pub fn read(&mut self) -> Result<Vec<FeedCommit>, Error> {
-        let durable = self.store.watermark.get();
         let mut commits = Vec::new();
-        let mut bytes = 0;
-        while self.sequence < durable.sequence
-            && (commits.is_empty() || bytes < FEED_READ_BYTES as u64)
+        self.go_over(|feed, commit| {
+            commits.extend(feed.tell(commit));
+            !commits.is_empty()
+        })?;
+        if let Some(registered) = &self.registered {
+            registered.moved(self.sequence);
+        }
+        if commits.is_empty()
+            && self.sequence == self.store.watermark.get().sequence
+            && self.store.watermark.is_closed()
         {
+            return Err(Fault::Closed.into());
+        }
+        Ok(commits)
+    }
+
+    /// Visits the next commits of all kinds, up to the present, or about 1 MiB of log once the
+    /// visitor has found something.
+    pub(crate) fn go_over(
+        &mut self,
+        mut visit: impl FnMut(&Self, &Commit) -> bool,
+    ) -> Result<(), Error> {
+        let durable = self.store.watermark.get();
+        let mut found = false;
+        let mut bytes = 0;
+        while self.sequence < durable.sequence && (!found || bytes < FEED_READ_BYTES as u64) {
             let mut place = match self.place.take() {
                 Some(place) => place,
                 None => self.find()?,
@@ -139,23 +185,54 @@ impl Feed {
                 continue;
             }
             let before = place.scan.offset();
-            if let Some(commit) = place
-                .next()?
+            if let Some(commit) = self
+                .next_at(&mut place)?
                 .filter(|commit| commit.sequence > self.sequence)
             {
                 self.sequence = commit.sequence;
-                commits.extend(self.tell(&commit));
+                found = visit(self, &commit);
             }
             bytes += u64::from(place.scan.offset() - before);
             self.place = Some(place);
         }
-        if commits.is_empty()
-            && self.sequence == durable.sequence
-            && self.store.watermark.is_closed()
-        {
-            return Err(Fault::Closed.into());
-        }
-        Ok(commits)
+        Ok(())
+    }
+
+    /// The commits up to the newest one there is, as an iterator; reading goes on behind them.
+    ///
+    /// Each may be an error of [`Feed::read`], after which nothing follows.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// # let engine = syncline_engine::Engine::open(directory.path(), Default::default())?;
+    /// let mut feed = engine.feed(engine.tail())?;
+    /// for commit in feed.commits() {
+    ///     println!("{:?}", commit?.changes);
+    /// }
+    /// let go_on_from = feed.cursor();
+    /// # assert_eq!(go_on_from, engine.head());
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn commits(&mut self) -> impl Iterator<Item = Result<FeedCommit, Error>> + '_ {
+        let mut read = Vec::new().into_iter();
+        let mut over = false;
+        std::iter::from_fn(move || {
+            if read.len() == 0 && !over {
+                match self.read() {
+                    Ok(commits) => {
+                        over = commits.is_empty();
+                        read = commits.into_iter();
+                    }
+                    Err(error) => {
+                        over = true;
+                        return Some(Err(error));
+                    }
+                }
+            }
+            read.next().map(Ok)
+        })
     }
 
     /// Blocks until there is something to read; false if the time is over first or the store is
@@ -175,33 +252,47 @@ impl Feed {
     }
 
     fn find(&self) -> Result<Place, Error> {
-        let found = self.store.log.place_after(self.sequence);
-        let (segment, point) = found.expect("what is durable is in a segment");
+        let Some((segment, point)) = self.store.log.place_after(self.sequence) else {
+            return Err(self.too_old());
+        };
         if point.before > self.sequence {
-            return Err(Refusal::CursorTooOld {
-                floor: point.before,
-            }
-            .into());
+            return Err(self.too_old());
         }
-        Ok(Place::new(&segment, point.offset)?)
+        self.at(&segment, point.offset)
     }
 
     fn start(&self, number: u32) -> Result<Place, Error> {
-        Ok(Place::new(&*self.segment(number)?, segment::FRAMES_OFFSET)?)
+        self.at(&*self.segment(number)?, segment::FRAMES_OFFSET)
+    }
+
+    fn at(&self, segment: &Indexed, offset: u32) -> Result<Place, Error> {
+        Place::new(segment, offset).map_err(|fault| self.or_too_old(segment.header.number, fault))
     }
 
     fn segment(&self, number: u32) -> Result<Arc<Indexed>, Error> {
-        self.store.log.segment(number).ok_or_else(|| {
-            let path = segment::path(number);
-            let why = "the segment is missing";
-            Fault::Corrupt {
-                path,
-                offset: 0,
-                sequence: Some(self.sequence.next()),
-                why,
-            }
-            .into()
-        })
+        let segment = self.store.log.segment(number);
+        segment.ok_or_else(|| self.too_old())
+    }
+
+    /// The log no longer reaches back to here.
+    fn too_old(&self) -> Error {
+        let oldest = self.store.log.place_after(Sequence::ZERO);
+        let durable = self.store.watermark.get().sequence;
+        let floor = oldest.map_or(durable, |(_, point)| point.before);
+        Refusal::CursorTooOld { floor }.into()
+    }
+
+    /// The next commit at a place; what is wrong there does not matter if the segment has gone.
+    fn next_at(&self, place: &mut Place) -> Result<Option<Commit>, Error> {
+        let number = place.number;
+        place.next().map_err(|fault| self.or_too_old(number, fault))
+    }
+
+    fn or_too_old(&self, number: u32, fault: Fault) -> Error {
+        match self.store.log.segment(number) {
+            Some(_) => fault.into(),
+            None => self.too_old(),
+        }
     }
 
     fn tell(&self, commit: &Commit) -> Option<FeedCommit> {
@@ -248,24 +339,33 @@ fn told(change: &Change) -> Option<FeedChange> {
             cause: Cause::Image,
             ..
         })
+        | Change::PoolImported { .. }
+        | Change::IdentityImported { .. }
         | Change::MetadataPut { .. }
         | Change::MetadataDeleted { .. }
         | Change::Unknown => None,
         Change::Dataset(change) => {
             let sync_count = change.facts.sync_count;
-            let news = |record: &RecordRef<'_>| {
-                change.cause == Cause::Republish || record.sync_count == sync_count
-            };
-            Some(FeedChange::Updated {
-                dataset: change.dataset.clone(),
-                sync_count,
-                modified_by: change.facts.modified_by.clone(),
-                records: change
-                    .records
-                    .iter()
-                    .filter(news)
-                    .map(|r| r.to_record())
-                    .collect(),
+            let dataset = change.dataset.clone();
+            let modified_by = change.facts.modified_by.clone();
+            let whole = change.cause != Cause::Update;
+            let news = |record: &RecordRef<'_>| whole || record.sync_count == sync_count;
+            let records = change.records.iter().filter(news);
+            let records = records.map(|record| record.to_record()).collect();
+            Some(if whole {
+                FeedChange::Whole {
+                    dataset,
+                    sync_count,
+                    modified_by,
+                    records,
+                }
+            } else {
+                FeedChange::Updated {
+                    dataset,
+                    sync_count,
+                    modified_by,
+                    records,
+                }
             })
         }
         Change::DatasetDeleted {

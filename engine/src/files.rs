@@ -1,7 +1,7 @@
 //! Open segment files: at most so many at a time, the least recently used closed first.
 
+use crate::sync::{Arc, Mutex, PoisonError};
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
@@ -50,5 +50,10 @@ impl Files {
             open.pop_front();
         }
         open.push_back((number, file));
+    }
+    /// Closes the file of a segment that is about to go.
+    pub(crate) fn forget(&self, number: u32) {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        open.retain(|(known, _)| *known != number);
     }
 }

@@ -30,6 +30,8 @@ pub(crate) enum Kind {
     DurableMark,
     /// Like [`Kind::DurableMark`], and nothing was written after it: the store was closed.
     CleanMark,
+    /// What lives on in a cold segment; never in the hot log.
+    Image,
     /// A kind of a later version that may be passed over.
     Unknown(u8),
 }
@@ -40,6 +42,7 @@ impl Kind {
             Self::Commit => 1,
             Self::DurableMark => 2,
             Self::CleanMark => 3,
+            Self::Image => 4,
             Self::Unknown(byte) => byte,
         }
     }
@@ -150,6 +153,7 @@ impl Header {
             1 => Kind::Commit,
             2 => Kind::DurableMark,
             3 => Kind::CleanMark,
+            4 => Kind::Image,
             other if other & SKIPPABLE != 0 => Kind::Unknown(other),
             _ => return Ok(Err(Bad::Unknown)),
         };

@@ -76,9 +76,11 @@ fn dataset_change(cause: Cause, covers_from: u64) -> Change {
             created: time(5),
             modified: time(6),
             modified_by: ModifiedBy::other("dev").unwrap(),
+            gap: None,
         },
         covers_from: count(covers_from),
         link: (covers_from > 0).then_some(link),
+        image: None,
         records: records(),
     })
 }
@@ -116,13 +118,30 @@ fn changes() -> Vec<(Change, &'static str)> {
             Change::IdentityDeleted {
                 pool: plain,
                 identity,
-                datasets: vec![(name, count(8))],
+                datasets: vec![(name.clone(), count(8))],
             },
             include_str!("golden/identity_deleted.hex"),
         ),
         (
             Change::PoolDeleted { pool },
             include_str!("golden/pool_deleted.hex"),
+        ),
+        (
+            Change::PoolImported {
+                pool: plain,
+                modified: time(6),
+            },
+            include_str!("golden/pool_imported.hex"),
+        ),
+        (
+            Change::IdentityImported {
+                pool,
+                identity,
+                modified: time(6),
+                floor: count(7),
+                deleted: vec![(name, count(8))],
+            },
+            include_str!("golden/identity_imported.hex"),
         ),
         (
             Change::MetadataPut {
@@ -164,7 +183,7 @@ fn a_payload_has_these_bytes_and_reads_as_what_was_written() {
     );
     assert_eq!(
         hex(&payload),
-        concat!("010203040506", "04", "6e6f7465", "0800")
+        concat!("010203040506", "04", "6e6f7465", "0a00")
     );
     for (change, _) in &all {
         change.encode(&mut payload);

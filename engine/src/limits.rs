@@ -27,6 +27,11 @@ pub const METADATA_VALUE_BYTES_MAX: usize = 64 << 10;
 /// Times and counts take six bytes on disk: 281 trillion commits to one dataset, or 8,900 years.
 pub const U48_MAX: u64 = (1 << 48) - 1;
 
+/// How far a restore lifts counts above the highest that it finds: what was lost cannot have given
+/// out so many. 69 billion commits of one dataset take two years at a thousand a second; 4,095
+/// restores, one upon the other, fit the counts.
+pub const LIFT: u64 = 1 << 36;
+
 /// Most records a dataset may be configured to hold.
 pub const RECORDS_PER_DATASET_MAX: usize = 65_000;
 /// Most bytes (keys and values) a dataset may be configured to hold.
@@ -45,6 +50,11 @@ pub const DELETED_NAMES_MAX: usize = 64;
 
 /// Frames that a cold read may have to visit for one dataset.
 pub const CHAIN_LINKS_MAX: usize = 16;
+/// Frames that a cold read may have to visit for a dataset of about 1 KiB. One that is so small
+/// gains little by a longer chain: what a frame has beside its records outweighs what it carries.
+pub const CHAIN_LINKS_SMALL: usize = 4;
+/// A dataset of 1 KiB that doubled so many times, 512 KiB, may have the longest chain.
+pub const CHAIN_DOUBLINGS: usize = 9;
 /// Datasets of at most this many encoded bytes are always written whole.
 pub const WHOLE_BYTES: usize = 512;
 
@@ -88,6 +98,15 @@ pub const FEED_READ_BYTES: usize = 1 << 20;
 /// Log bytes between two places that the feed can start reading from.
 pub const FEED_INDEX_BYTES: u64 = 256 << 10;
 
+/// Exports that may be under way or suspended.
+pub const EXPORTS_MAX: usize = 8;
+/// Memory that one export takes for what changed since it began, beside pools that were deleted
+/// whole, which were in memory before.
+pub const EXPORT_CHANGED_BYTES_MAX: usize = 64 << 20;
+/// Datasets and other places that an export takes from the directory at a time, and at most one
+/// identity more.
+pub const EXPORT_SLICE: usize = 256;
+
 /// Encoded bytes of a record beside its key, value and modifier.
 pub const RECORD_HEADER_BYTES: usize = 25;
 /// Encoded bytes that a dataset change may take beside its records.
@@ -118,6 +137,7 @@ const _: () = {
     assert!(SEGMENT_BYTES_MAX + (COMMIT_BYTES_MAX as u64) < 1 << 32);
     assert!(FRAME_PAYLOAD_BYTES_MAX < COMMIT_BYTES_MAX);
     assert!(SEGMENT_BYTES_URGENT >= SEGMENT_BYTES_MIN);
+    assert!(CHAIN_LINKS_SMALL >= 2 && CHAIN_LINKS_SMALL <= CHAIN_LINKS_MAX);
 };
 
 /// What a user may configure. Lowering a limit refuses growth only; what is stored stays readable.

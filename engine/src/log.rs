@@ -1,15 +1,16 @@
 //! The hot log for its readers: segments in order, places in them, and the changes at a location.
 
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use uuid::Uuid;
-
+use crate::bell::Bell;
+use crate::cold::Cold;
 use crate::commit::{Change, Part};
 use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
 use crate::files::Files;
 use crate::limits::FEED_INDEX_BYTES;
+use crate::root::Root;
 use crate::segment::{self, FRAMES_OFFSET, Segment, SegmentHeader};
 use crate::spare::Spares;
 use crate::types::{Location, Sequence, Timestamp};
@@ -17,11 +18,17 @@ use crate::types::{Location, Sequence, Timestamp};
 /// All segments.
 pub(crate) struct Log {
     pub(crate) disk: Arc<dyn Disk>,
-    pub(crate) store: Uuid,
+    /// Which store this is.
+    pub(crate) root: Root,
     pub(crate) spares: Spares,
+    pub(crate) cold: Cold,
     files: Arc<Files>,
     /// Ordered by number, without a gap.
     segments: RwLock<Vec<Arc<Indexed>>>,
+    /// The segment that is being filled; zero: none.
+    active: AtomicU32,
+    /// Rung when a segment is begun.
+    pub(crate) bell: Bell,
 }
 
 /// A segment, and places in it from which the feed can start.
@@ -50,6 +57,13 @@ pub(crate) struct Position {
     pub(crate) offset: u32,
 }
 
+/// Where the durable frames of the log end, and the checksum of the last one's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct End {
+    pub(crate) position: Position,
+    pub(crate) chain: u32,
+}
+
 impl Indexed {
     pub(crate) fn new(header: SegmentHeader, files: Arc<Files>, time: Timestamp) -> Self {
         let start = IndexPoint {
@@ -63,6 +77,17 @@ impl Indexed {
             index: Mutex::new(vec![start]),
             end: AtomicU32::new(FRAMES_OFFSET),
         }
+    }
+
+    /// When the commit before the segment was made.
+    pub(crate) fn started(&self) -> Timestamp {
+        let index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        index[0].time
+    }
+
+    /// Bytes of its durable frames.
+    pub(crate) fn bytes(&self) -> u64 {
+        u64::from(self.end() - FRAMES_OFFSET)
     }
 
     /// The segment, open for reading.
@@ -100,17 +125,21 @@ impl Indexed {
 impl Log {
     pub(crate) fn new(
         disk: Arc<dyn Disk>,
-        store: Uuid,
+        root: Root,
         spares: Spares,
+        cold: Cold,
         files: Arc<Files>,
         segments: Vec<Arc<Indexed>>,
     ) -> Self {
         Self {
             disk,
-            store,
+            root,
             spares,
+            cold,
             files,
             segments: RwLock::new(segments),
+            active: AtomicU32::new(0),
+            bell: Bell::default(),
         }
     }
 
@@ -129,6 +158,26 @@ impl Log {
             .unwrap_or_else(PoisonError::into_inner);
         segments.push(Arc::clone(&indexed));
         indexed
+    }
+
+    /// The segment that is being filled.
+    pub(crate) fn active(&self) -> Option<u32> {
+        Some(self.active.load(Ordering::Acquire)).filter(|&number| number > 0)
+    }
+
+    /// For the log role alone.
+    pub(crate) fn set_active(&self, number: Option<u32>) {
+        self.active.store(number.unwrap_or(0), Ordering::Release);
+    }
+
+    /// Bytes of frames behind a place.
+    pub(crate) fn bytes_after(&self, position: Position) -> u64 {
+        let after = |segment: &Arc<Indexed>| match segment.header.number.cmp(&position.segment) {
+            std::cmp::Ordering::Less => 0,
+            std::cmp::Ordering::Equal => u64::from(segment.end().saturating_sub(position.offset)),
+            std::cmp::Ordering::Greater => segment.bytes(),
+        };
+        self.segments().iter().map(after).sum()
     }
 
     /// How many segments there are, and the bytes of frames in them.
@@ -164,6 +213,50 @@ impl Log {
         Some((Arc::clone(segment), segment.last_before(reached)))
     }
 
+    /// A segment, hot or cold, open for reading.
+    pub(crate) fn open(&self, number: u32) -> Option<Result<Segment, Fault>> {
+        if segment::is_cold(number) {
+            self.cold.open(number)
+        } else {
+            match self.segment(number) {
+                Some(indexed) => Some(indexed.open()),
+                None => self.open_retired(number),
+            }
+        }
+    }
+
+    /// A segment that the log no longer reaches back to, and whose file an export still keeps.
+    fn open_retired(&self, number: u32) -> Option<Result<Segment, Fault>> {
+        let first = self.segments().first()?.header.number;
+        let file = match self.disk.open(&segment::path(number)) {
+            Ok(file) if number < first => file,
+            _ => return None,
+        };
+        let segment = Segment::open(number, file);
+        let ours = |segment: &Segment| segment.header.store == self.root.lineage;
+        Some(segment).filter(|segment| segment.as_ref().map_or(true, ours))
+    }
+
+    /// The hot segments in order.
+    pub(crate) fn segments(&self) -> Vec<Arc<Indexed>> {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.clone()
+    }
+
+    /// Forgets the segments before one: nothing lives in them, and the feed begins behind them.
+    pub(crate) fn forget_before(&self, number: u32) {
+        let mut segments = self
+            .segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let gone = segments.partition_point(|segment| segment.header.number < number);
+        let gone: Vec<_> = segments.drain(..gone).collect();
+        drop(segments);
+        for segment in gone {
+            self.files.forget(segment.header.number);
+        }
+    }
+
     /// Reads the change at a location.
     pub(crate) fn change(&self, location: Location) -> Result<Change, Fault> {
         let corrupt = |why| Fault::Corrupt {
@@ -172,10 +265,10 @@ impl Log {
             sequence: None,
             why,
         };
-        let indexed = self
-            .segment(location.segment)
-            .ok_or_else(|| corrupt("the segment that holds a dataset is missing"))?;
-        let frame = indexed.open()?.frame(location.offset)?;
+        let segment = self
+            .open(location.segment)
+            .ok_or_else(|| corrupt("the segment that holds this is missing"))?;
+        let frame = segment?.frame(location.offset)?;
         let mut part = Part::decode(&frame.payload).map_err(|malformed| corrupt(malformed.0))?;
         let at = usize::from(location.change);
         if at >= part.changes.len() {

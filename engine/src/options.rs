@@ -1,6 +1,7 @@
 //! How a store is opened.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::limits::{
     DATASET_BYTES_MAX, DATASETS_PER_IDENTITY_MAX, Limits, RECORDS_PER_DATASET_MAX,
@@ -21,6 +22,16 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bytes of a log segment, 64 KiB to 1 GiB; 64 MiB.
     pub segment_bytes: u64,
+    /// Bytes of log after which a checkpoint is written, or twice the last one if that is more;
+    /// 64 MiB.
+    pub checkpoint_bytes: u64,
+    /// How long the feed reaches back; 24 hours.
+    pub feed_retention: Duration,
+    /// Bytes of log to which the feed reaches back at most; 1 GiB. What is passed first, this or
+    /// [`Options::feed_retention`], releases the oldest segment.
+    pub feed_retention_bytes: u64,
+    /// Bytes that named readers and exports may hold beyond that; 8 GiB.
+    pub pin_bytes: u64,
     /// What time it is; the system's clock.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
     /// Whether the store has threads of its own; without them whoever submits does all the work,
@@ -34,13 +45,35 @@ impl Default for Options {
             limits: Limits::default(),
             cache_bytes: 256 << 20,
             segment_bytes: 64 << 20,
+            checkpoint_bytes: 64 << 20,
+            feed_retention: Duration::from_secs(24 * 3600),
+            feed_retention_bytes: 1 << 30,
+            pin_bytes: 8 << 30,
             clock: Arc::new(Timestamp::now),
             threads: true,
         }
     }
 }
 
+/// How far back things are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upkeep {
+    pub(crate) checkpoint_bytes: u64,
+    pub(crate) retention_ms: u64,
+    pub(crate) retention_bytes: u64,
+    pub(crate) pin_bytes: u64,
+}
+
 impl Options {
+    pub(crate) fn upkeep(&self) -> Upkeep {
+        Upkeep {
+            checkpoint_bytes: self.checkpoint_bytes,
+            retention_ms: u64::try_from(self.feed_retention.as_millis()).unwrap_or(u64::MAX),
+            retention_bytes: self.feed_retention_bytes,
+            pin_bytes: self.pin_bytes,
+        }
+    }
+
     pub(crate) fn check(&self) -> Result<(), Invalid> {
         let limits = &self.limits;
         if !(SEGMENT_BYTES_MIN..=SEGMENT_BYTES_MAX).contains(&self.segment_bytes) {

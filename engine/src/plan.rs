@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+mod import;
 mod room;
 mod shape;
 
@@ -20,10 +21,11 @@ use crate::limits::{
 use crate::page::{self, Link, Page};
 use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
 use crate::record::RecordRef;
+use crate::segment;
 use crate::state::State;
 use crate::types::{
-    DatasetId, DatasetName, Expected, IdentityId, MetadataKey, ModifiedBy, Patch, PatchOp, PoolId,
-    SyncCount, Timestamp, invalid,
+    DatasetId, DatasetName, Expected, Extent, IdentityId, MetadataKey, ModifiedBy, Patch, PatchOp,
+    PoolId, SyncCount, Timestamp, invalid,
 };
 
 /// What a decision rests on.
@@ -93,6 +95,8 @@ impl Plan {
                 modified_by,
             } => self.update(ground, dataset, patches, modified_by),
             Wish::CopyDataset { from, to } => self.copy_dataset(ground, from, to),
+            Wish::Rewrite { dataset } => self.rewrite(ground, dataset, Cause::Image),
+            Wish::Republish { dataset } => self.rewrite(ground, dataset, Cause::Republish),
             Wish::DeleteDataset {
                 dataset,
                 modified_by,
@@ -102,7 +106,10 @@ impl Plan {
                 let datasets = found
                     .into_iter()
                     .flat_map(|identity| &identity.datasets)
-                    .map(|dataset| (dataset.name.clone(), dataset.sync_count))
+                    .map(|dataset| {
+                        let sync_count = dataset.sync_count().max(ground.state.base);
+                        (dataset.name.clone(), sync_count)
+                    })
                     .collect();
                 let change = Change::IdentityDeleted {
                     pool: *pool,
@@ -114,6 +121,8 @@ impl Plan {
             Wish::DeletePool { pool } => {
                 Ok((Change::PoolDeleted { pool: *pool }, Outcome::DeletedPool))
             }
+            Wish::Import { dataset, content } => self.import(ground, dataset, content),
+            Wish::ImportIdentity { .. } | Wish::ImportPool { .. } => import::beside(wish),
             Wish::PutMetadata {
                 key,
                 value,
@@ -173,6 +182,7 @@ impl Plan {
             facts: page.facts().clone(),
             covers_from,
             link: older.first().map(|link| link.location),
+            image: moved_image(ground.state, dataset, covers_from),
             records: page.slice(page.after(covers_from), page.len()),
         });
         let records = patches
@@ -214,10 +224,30 @@ impl Plan {
         ))
     }
 
+    fn rewrite(
+        &mut self,
+        ground: &Ground<'_>,
+        dataset: &DatasetId,
+        cause: Cause,
+    ) -> Result<(Change, Outcome), Refusal> {
+        let page = self.page_of(ground, dataset);
+        if !page.exists() {
+            return Err(no_such(dataset));
+        }
+        let change = Change::Dataset(DatasetChange::whole(cause, dataset, &page));
+        self.pages.push(PlannedPage {
+            change: self.commit.changes.len(),
+            page: Page::clone(&page),
+            older: Box::default(),
+        });
+        let outcome = Outcome::Rewritten(info(&dataset.name, page.facts()));
+        Ok((change, outcome))
+    }
+
     fn page_of(&self, ground: &Ground<'_>, dataset: &DatasetId) -> Arc<Page> {
         let head = ground.state.head(dataset);
         let Some(location) = head.location else {
-            return Arc::new(Page::empty(head.sync_count, head.floor));
+            return Arc::new(Page::empty(head.sync_count, head.floor, head.gap));
         };
         let page = (ground.page)(self.commit.changes.len(), dataset);
         assert_eq!(
@@ -253,14 +283,7 @@ impl Plan {
         let sync_count = next_of(head.sync_count)?;
         let page = source.copied(&from.identity, sync_count, head.floor);
         let outcome = Outcome::CopiedDataset(info(&to.name, page.facts()));
-        let change = Change::Dataset(DatasetChange {
-            cause: Cause::Update,
-            dataset: to.clone(),
-            facts: page.facts().clone(),
-            covers_from: SyncCount::ZERO,
-            link: None,
-            records: page.slice(0, page.len()),
-        });
+        let change = Change::Dataset(DatasetChange::whole(Cause::Update, to, &page));
         self.created.push((to.pool, to.identity));
         let planned = PlannedPage {
             change: self.commit.changes.len(),
@@ -300,7 +323,7 @@ fn check_count(page: &Page, patch: &Patch) -> Result<(), Refusal> {
     let client = patch.sync_count;
     let server = match page.get(patch.key.as_str()) {
         Some(record) => record.sync_count,
-        None if client >= page.facts().floor && client <= page.facts().sync_count => return Ok(()),
+        None if page.facts().vouches_for(client) => return Ok(()),
         None => SyncCount::ZERO,
     };
     if server == client {
@@ -333,6 +356,14 @@ fn written<'a>(
         },
         device_modified: patch.device_modified.unwrap_or(now),
     }
+}
+
+/// Where the walk from a frame ends that does not hold everything, if that place is not one that
+/// the log tells of itself.
+fn moved_image(state: &State, dataset: &DatasetId, covers_from: SyncCount) -> Option<Extent> {
+    let image = state.known(dataset)?.image?;
+    let moved = covers_from != SyncCount::ZERO && segment::is_cold(image.location.segment);
+    moved.then_some(image)
 }
 
 fn no_such(dataset: &DatasetId) -> Refusal {

@@ -1,5 +1,6 @@
 //! What a caller may wish for, and what it is told afterwards.
 
+use crate::content::Content;
 use crate::record::Record;
 use crate::types::{
     DatasetId, DatasetName, Expected, IdentityId, MetadataKey, MetadataValue, ModifiedBy, Note,
@@ -50,6 +51,18 @@ pub enum Wish {
         /// The new dataset, whose name must not be in use or remembered as deleted.
         to: DatasetId,
     },
+    /// Write a dataset whole at its unchanged count, so that a read of it visits one frame. Feeds
+    /// do not tell of it. The store does this by itself where it must.
+    Rewrite {
+        /// The dataset, which must exist.
+        dataset: DatasetId,
+    },
+    /// Like [`Wish::Rewrite`], and feeds tell of it: all records of the dataset, in order with the
+    /// changes before and after. This publishes again what a reader has missed.
+    Republish {
+        /// The dataset, which must exist.
+        dataset: DatasetId,
+    },
     /// Delete a dataset, its records and its tombstones; its count is remembered.
     DeleteDataset {
         /// The dataset, which must exist.
@@ -69,6 +82,39 @@ pub enum Wish {
     DeletePool {
         /// The pool, with or without identities.
         pool: PoolId,
+    },
+    /// Take a dataset over from an [export](crate::Engine::export). Feeds tell of it, whole. What
+    /// is configured as limits does not apply, only the walls of [`limits`](crate::limits). Its
+    /// counts and those of its records stay as they are if the name was never used up to such a
+    /// count here; otherwise its count is one more than what was used, and tombstones are left
+    /// behind.
+    Import {
+        /// The dataset, which must not exist.
+        dataset: DatasetId,
+        /// What it is.
+        content: Box<Content>,
+    },
+    /// Take over what an export tells of an identity beside its datasets. To be done after they are
+    /// imported: it raises the counts from which new ones begin.
+    ImportIdentity {
+        /// Its pool.
+        pool: PoolId,
+        /// The identity, with or without datasets.
+        identity: IdentityId,
+        /// When one of its datasets was last written or deleted.
+        modified: Timestamp,
+        /// Names that are not known count as deleted at this count.
+        floor: SyncCount,
+        /// Deleted datasets and their counts, ordered by name, at most 64. Names of datasets that
+        /// exist here are passed over.
+        deleted: Vec<(DatasetName, SyncCount)>,
+    },
+    /// Take over what an export tells of a pool beside its identities.
+    ImportPool {
+        /// The pool, with or without identities.
+        pool: PoolId,
+        /// When it was last changed.
+        modified: Timestamp,
     },
     /// Give a metadata key a value.
     PutMetadata {
@@ -111,6 +157,14 @@ pub enum Outcome {
     },
     /// The new dataset.
     CopiedDataset(DatasetInfo),
+    /// The dataset was written whole, as it is.
+    Rewritten(DatasetInfo),
+    /// The dataset as it was taken over.
+    Imported(DatasetInfo),
+    /// What is remembered of the identity was taken over.
+    ImportedIdentity,
+    /// What is remembered of the pool was taken over.
+    ImportedPool,
     /// The dataset was deleted; this is how it was.
     DeletedDataset(DatasetInfo),
     /// The identity was deleted.

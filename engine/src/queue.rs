@@ -60,7 +60,11 @@ impl Pin {
 /// The dataset whose page a plan for the wish needs.
 fn dataset(wish: &Wish) -> Option<&DatasetId> {
     match wish {
-        Wish::Update { dataset, .. } | Wish::DeleteDataset { dataset, .. } => Some(dataset),
+        Wish::Update { dataset, .. }
+        | Wish::DeleteDataset { dataset, .. }
+        | Wish::Rewrite { dataset }
+        | Wish::Republish { dataset }
+        | Wish::Import { dataset, .. } => Some(dataset),
         Wish::CopyDataset { from, .. } => Some(from),
         _ => None,
     }
@@ -80,6 +84,18 @@ fn memory(proposal: &Proposal) -> usize {
                 PatchOp::Remove => 64 + patch.key.as_str().len(),
             })
             .sum(),
+        Wish::Import { content, .. } => content
+            .records
+            .iter()
+            .map(|record| {
+                let value = record
+                    .value
+                    .as_ref()
+                    .map_or(0, |value| value.as_str().len());
+                128 + record.key.as_str().len() + value
+            })
+            .sum(),
+        Wish::ImportIdentity { deleted, .. } => 32 * deleted.len(),
         Wish::PutMetadata { key, value, .. } => key.as_bytes().len() + value.as_bytes().len(),
         _ => 0,
     });
@@ -175,6 +191,10 @@ impl Queue {
         self.pinned_bytes += pin.memory();
         self.pins.insert(dataset.clone(), pin);
         Ok(())
+    }
+
+    pub(crate) fn is_pinned(&self, dataset: &DatasetId) -> bool {
+        self.pins.contains_key(dataset)
     }
 
     fn unpin(&mut self, dataset: &DatasetId) {

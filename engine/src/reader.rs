@@ -3,6 +3,8 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
+mod each;
+
 use crate::error::{Error, Refusal};
 use crate::limits::PAGE_ITEMS_MAX;
 use crate::page::Page;
@@ -114,7 +116,8 @@ impl Reader<'_> {
         if listing.since > facts.sync_count && !never {
             return Err(Refusal::NoSuchSyncCount(listing.since).into());
         }
-        let deleted_since = listing.since > SyncCount::ZERO && listing.since < facts.floor;
+        let deleted_since = listing.since > SyncCount::ZERO
+            && (listing.since < facts.floor || facts.lost(listing.since));
         let since = if deleted_since {
             SyncCount::ZERO
         } else {
@@ -182,7 +185,7 @@ impl Reader<'_> {
             let live = identity.into_iter().flat_map(Identity::live);
             live.filter(|dataset| after.is_none_or(|after| dataset.name > *after))
                 .take(limit.min(PAGE_ITEMS_MAX))
-                .filter_map(|dataset| Some((dataset.name.clone(), dataset.head?)))
+                .filter_map(|dataset| Some((dataset.name.clone(), dataset.head()?)))
                 .collect()
         };
         found
@@ -264,7 +267,7 @@ impl Reader<'_> {
         let Some(place) = self.store.state().metadata.get(key).copied() else {
             return Ok(None);
         };
-        self.value(key.clone(), place).map(Some)
+        self.value(key.clone(), place)
     }
 
     /// The version of a metadata key, `None` if it has no value. Never reads the disk.
@@ -291,7 +294,7 @@ impl Reader<'_> {
         let places = self.places(prefix, after, limit);
         places
             .into_iter()
-            .map(|(key, place)| self.value(key, place))
+            .filter_map(|(key, place)| self.value(key, place).transpose())
             .collect()
     }
 
@@ -330,13 +333,27 @@ impl Reader<'_> {
             .collect()
     }
 
-    fn value(&self, key: MetadataKey, place: Place) -> Result<Metadata, Error> {
-        let value = self.store.value(&key, place.location, self.disk)?;
-        Ok(Metadata {
-            key,
-            version: place.version,
-            value,
-        })
+    /// The value at a place; `None` if it was deleted since the directory was looked up.
+    fn value(&self, key: MetadataKey, mut place: Place) -> Result<Option<Metadata>, Error> {
+        loop {
+            let error = match self.store.value(&key, place.location(), self.disk) {
+                Ok(value) => {
+                    let version = place.version;
+                    return Ok(Some(Metadata {
+                        key,
+                        version,
+                        value,
+                    }));
+                }
+                Err(error) => error,
+            };
+            // It may have moved, and its old place be gone, since the directory was looked up.
+            match self.store.state().metadata.get(&key) {
+                Some(now) if *now == place => return Err(error),
+                Some(now) => place = *now,
+                None => return Ok(None),
+            }
+        }
     }
 }
 

@@ -1,26 +1,33 @@
-//! Opening a log: replay what is there, tell a torn end from corruption, and begin a new segment.
+//! Opening a store: read the newest checkpoint that holds, replay the log behind it, tell a torn
+//! end from corruption.
 //!
 //! A frame that does not hold is *torn* only if it is in the last batch and nothing behind it
 //! proves that it had been durable. Then it and what follows is set aside as a copy and dropped.
 //! Everything else that does not hold is corruption, and the store does not open. The rule and why
 //! it is safe: `docs/FORMAT.md`.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+mod found;
+mod replay;
 mod torn;
 
+pub(crate) use found::Found;
+use replay::Replay;
+pub(crate) use torn::{find_frame, last_written, was_durable};
 use uuid::Uuid;
 
+use crate::checkpoint::{self, Checkpoint, Written};
+use crate::cold::{Cold, ColdSegment};
 use crate::disk::Disk;
 use crate::error::Fault;
 use crate::files::Files;
-use crate::frame::Kind;
-use crate::log::{IndexPoint, Indexed, Log, Position};
-use crate::scan::{Assembly, Scan};
-use crate::segment::{self, FRAMES_OFFSET, Frame, NoFrame, Segment, io};
+use crate::log::{Indexed, Log, Position};
+use crate::root::Root;
+use crate::segment::{self, COLD, Segment};
 use crate::spare::{SPARE, Spares};
 use crate::state::State;
 use crate::tail::{Ended, Tail};
@@ -35,11 +42,15 @@ pub struct Recovery {
     pub created: bool,
     /// Everything that was found is known to have been durable, as after a clean close.
     pub clean: bool,
+    /// The checkpoint that was read, if there was one that held.
+    pub checkpoint: Option<u32>,
+    /// Newer checkpoints that did not hold, and why. They were set aside.
+    pub damaged: Vec<Fault>,
     /// Commits replayed.
     pub commits: u64,
-    /// Segments read.
+    /// Segments replayed.
     pub segments: u64,
-    /// Bytes of frames read.
+    /// Bytes of frames replayed.
     pub bytes: u64,
     /// How long it took.
     pub elapsed: Duration,
@@ -66,265 +77,199 @@ pub(crate) struct Opened {
     pub(crate) log: Arc<Log>,
     pub(crate) tail: Tail,
     pub(crate) recovery: Recovery,
+    pub(crate) kept: Kept,
 }
 
-/// Reads the log of a directory, or begins one.
+/// What checkpoints there are, and files that only older ones need.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Kept {
+    /// The newest last, at most two.
+    pub(crate) checkpoints: Vec<Written>,
+    /// The highest number that any checkpoint ever had.
+    pub(crate) last: u32,
+    /// The highest number of a cold segment.
+    pub(crate) last_cold: u32,
+    /// Hot segments that the newest checkpoint does not need.
+    pub(crate) hot: Vec<u32>,
+    /// Nothing lives in hot segments before this one.
+    pub(crate) first_hot: u32,
+    /// Where the newest checkpoint ends in the log, and after which commit.
+    pub(crate) saved: (Position, Sequence),
+}
+
+/// Reads a directory, or begins one.
 pub(crate) fn open(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Opened, Fault> {
     let started = Instant::now();
-    let directory = Path::new(segment::DIRECTORY);
-    let fault = |doing| move |source| directory_fault(doing, directory, source);
-    disk.create_directory(directory).map_err(fault("create"))?;
-    disk.sync_directory(Path::new(""))
-        .map_err(fault("make a name last for"))?;
-    let names = disk.list(directory).map_err(fault("list"))?;
-    let mut numbers: Vec<u32> = names
-        .iter()
-        .filter_map(|name| segment::number(name))
-        .collect();
-    numbers.sort_unstable();
-
-    let mut replay = Replay::new(disk);
-    for (at, &number) in numbers.iter().enumerate() {
-        replay.segment(number, at + 1 == numbers.len())?;
+    let found = Found::look(disk)?;
+    let mut recovery = Recovery {
+        clean: true,
+        ..Recovery::default()
+    };
+    let (checkpoint, mut kept) = found.checkpoint(disk, &mut recovery.damaged)?;
+    if checkpoint.is_none() {
+        found.check_whole(recovery.damaged.first())?;
     }
-    for name in names.iter().filter(|name| name.starts_with(SPARE)) {
-        disk.remove(&directory.join(name))
-            .map_err(fault("tidy up"))?;
+    recovery.checkpoint = checkpoint.as_ref().map(|checkpoint| checkpoint.head.number);
+    if let Some(Checkpoint { head, .. }) = &checkpoint {
+        let position = Position {
+            segment: head.segment,
+            offset: head.offset,
+        };
+        kept.first_hot = head.first_hot;
+        kept.saved = (position, Sequence::new(head.after));
     }
-    let spares = Spares::new(Arc::clone(disk), segment_bytes);
-    let created = numbers.is_empty();
-    let store = if created { uuid(disk) } else { replay.store };
+    let root = match found.root {
+        Some(root) => root,
+        None => found.make_root(disk)?,
+    };
+    recovery.created = found.root.is_none() && !root.begun;
+    let files = Arc::new(Files::new(Arc::clone(disk)));
+    let mut replay = Replay::new(disk, &files, root, checkpoint, recovery);
+    kept.hot = replay.run(&found.hot)?;
     let Replay {
-        state,
+        mut state,
         mut segments,
-        files,
         chain,
         mut recovery,
+        ends,
         ..
     } = replay;
-    // A segment without a commit is begun anew under the same number.
-    let empty = segments.pop_if(|last| last.header.base == state.sequence);
-    let end = |last: &Arc<Indexed>| Position {
-        segment: last.header.number,
-        offset: last.end(),
-    };
-    let position = segments.last().map_or_else(Position::default, end);
-    let ended = Ended {
-        position,
-        next: position.segment + 1,
-        chain: empty.map_or(chain, |empty| empty.header.chain),
-        sequence: state.sequence,
-        time: state.time,
-    };
-    let log = Arc::new(Log::new(Arc::clone(disk), store, spares, files, segments));
+    while state.clear_fallen(usize::MAX) {}
+    let cold = open_cold(disk, &files, root, &state, &ends, &found.cold)?;
+    kept.last_cold = found.cold.last().copied().unwrap_or(COLD);
+    found.tidy_up(disk, &recovery.damaged, &kept)?;
+    let ended = ended(&state, &mut segments, chain, kept.saved.0);
+    let spares = Spares::new(Arc::clone(disk), segment_bytes);
+    let cold = Cold::new(Arc::clone(&files), cold);
+    let log = Arc::new(Log::new(
+        Arc::clone(disk),
+        root,
+        spares,
+        cold,
+        files,
+        segments,
+    ));
     let tail = Tail::new(Arc::clone(&log), &ended);
-    recovery.store = store;
-    recovery.created = created;
-    recovery.commits = state.sequence.get();
+    recovery.store = root.uuid;
     recovery.elapsed = started.elapsed();
     Ok(Opened {
         state,
         log,
         tail,
         recovery,
+        kept,
     })
 }
 
-fn uuid(disk: &Arc<dyn Disk>) -> Uuid {
-    uuid::Builder::from_random_bytes(disk.random()).into_uuid()
+/// Where the log goes on. A segment without a commit is begun anew under the same number.
+fn ended(state: &State, segments: &mut Vec<Arc<Indexed>>, chain: u32, saved: Position) -> Ended {
+    let empty = segments.pop_if(|last| last.header.base == state.sequence);
+    let end = |last: &Arc<Indexed>| Position {
+        segment: last.header.number,
+        offset: last.end(),
+    };
+    let position = segments.last().map_or(saved, end);
+    let next = empty
+        .as_ref()
+        .map_or(position.segment + 1, |empty| empty.header.number);
+    Ended {
+        position,
+        next,
+        chain: empty.map_or(chain, |empty| empty.header.chain),
+        sequence: state.sequence,
+        time: state.time,
+    }
+}
+
+/// Opens the cold segments that something may name, and takes away what a crash left of others.
+fn open_cold(
+    disk: &Arc<dyn Disk>,
+    files: &Arc<Files>,
+    root: Root,
+    state: &State,
+    ends: &BTreeMap<u32, u32>,
+    numbers: &[u32],
+) -> Result<BTreeMap<u32, Arc<ColdSegment>>, Fault> {
+    let mut segments = BTreeMap::new();
+    for &number in numbers {
+        let named = state.live.get(&number).is_some_and(|&live| live > 0);
+        let opened = open_cold_segment(files, root, number, ends.get(&number).copied());
+        match opened {
+            Ok(segment) => {
+                segments.insert(number, Arc::new(segment));
+            }
+            Err(fault) if named => return Err(fault),
+            Err(fault @ (Fault::Io { .. } | Fault::StorageFull)) => return Err(fault),
+            Err(_) => {
+                files.forget(number);
+                disk.remove(&segment::path(number))
+                    .map_err(|source| segment::io("tidy up", number, source))?;
+            }
+        }
+    }
+    let named = state.live.iter().filter(|(_, live)| **live > 0);
+    match named
+        .map(|(number, _)| *number)
+        .find(|number| !segments.contains_key(number))
+    {
+        Some(missing) => Err(Fault::Corrupt {
+            path: segment::path(missing),
+            offset: 0,
+            sequence: None,
+            why: "the segment is missing, though something lives in it",
+        }),
+        None => Ok(segments),
+    }
+}
+
+fn open_cold_segment(
+    files: &Files,
+    root: Root,
+    number: u32,
+    end: Option<u32>,
+) -> Result<ColdSegment, Fault> {
+    let file = files.get(number)?;
+    let length = file
+        .length()
+        .map_err(|source| segment::io("measure", number, source))?;
+    let corrupt = |why| Fault::Corrupt {
+        path: segment::path(number),
+        offset: length,
+        sequence: None,
+        why,
+    };
+    let segment = Segment::open(number, file)?;
+    if segment.header.store != root.lineage {
+        return Err(corrupt("the segment belongs to another store"));
+    }
+    let length = u32::try_from(length).map_err(|_| corrupt("the segment is longer than 4 GiB"))?;
+    if length < end.unwrap_or(segment::FRAMES_OFFSET) {
+        return Err(corrupt("the file ends before what lives in it"));
+    }
+    Ok(ColdSegment::new(segment.header, length))
 }
 
 fn directory_fault(doing: &'static str, path: &Path, source: std::io::Error) -> Fault {
-    Fault::Io {
-        doing,
-        path: path.into(),
-        source: Arc::new(source),
-    }
+    Fault::of_io(doing, path, source)
 }
 
-/// A replay on its way through the segments.
-struct Replay<'a> {
-    disk: &'a Arc<dyn Disk>,
-    store: Uuid,
-    state: State,
-    segments: Vec<Arc<Indexed>>,
-    files: Arc<Files>,
-    chain: u32,
-    /// Where the frames of the last segment stopped, and why.
-    stopped: (u32, NoFrame),
-    recovery: Recovery,
+/// Makes a directory that lasts, unless it is there.
+pub(crate) fn make_directory(disk: &Arc<dyn Disk>, name: &str) -> Result<(), Fault> {
+    let path = Path::new(name);
+    disk.create_directory(path)
+        .map_err(|source| directory_fault("create", path, source))
 }
 
-/// The last segment, read up to where frames stop.
-struct End {
-    scan: Scan,
-    /// Where the last commit or mark that holds ends, and the checksum of its header.
-    good: u32,
-    chain: u32,
-    /// Places of frames that nothing proves durable, and their sequences.
-    unproven: VecDeque<(Sequence, u32)>,
-    /// The part that is missing of a commit that began.
-    expected_part: u16,
-    why: NoFrame,
-}
+/// Says that a repair has to be ended: what is to be found in the directory is not one store.
+pub(crate) const UNFINISHED_REPAIR: &str = "REPAIR";
+/// What to say of that.
+pub(crate) const REPAIR_CUT_SHORT: &str =
+    "a repair of the store was cut short; `syncline repair` ends it";
+/// What the names of a repair's files begin with until it is certain.
+pub(crate) const UNCERTAIN: &str = "new-";
 
-impl<'a> Replay<'a> {
-    fn new(disk: &'a Arc<dyn Disk>) -> Self {
-        Self {
-            disk,
-            store: Uuid::nil(),
-            state: State::default(),
-            segments: Vec::new(),
-            files: Arc::new(Files::new(Arc::clone(disk))),
-            chain: 0,
-            stopped: (FRAMES_OFFSET, NoFrame::Blank),
-            recovery: Recovery {
-                clean: true,
-                ..Recovery::default()
-            },
-        }
-    }
-
-    fn corrupt(&self, number: u32, offset: u32, why: &'static str) -> Fault {
-        Fault::Corrupt {
-            path: segment::path(number),
-            offset: u64::from(offset),
-            sequence: Some(self.state.sequence.next()),
-            why,
-        }
-    }
-
-    /// Reads one segment and applies its commits.
-    fn segment(&mut self, number: u32, last: bool) -> Result<(), Fault> {
-        let file = self.files.get(number)?;
-        let length = file
-            .length()
-            .map_err(|source| io("measure", number, source))?;
-        let segment = Segment::open(number, file)?;
-        self.check_order(&segment)?;
-        let sealed = length < segment.header.capacity;
-        let length = u32::try_from(length)
-            .map_err(|_| self.corrupt(number, 0, "the segment is longer than 4 GiB"))?;
-        if length < FRAMES_OFFSET {
-            return Err(self.corrupt(number, length, "the file ends within the segment header"));
-        }
-        let files = Arc::clone(&self.files);
-        let indexed = Arc::new(Indexed::new(segment.header, files, self.state.time));
-        let end = self.frames(Scan::new(segment, FRAMES_OFFSET, length), &indexed)?;
-        indexed.set_end(end.good);
-        self.segments.push(indexed);
-        self.chain = end.chain;
-        self.stopped = (end.scan.offset(), end.why);
-        self.recovery.segments += 1;
-        self.recovery.bytes += u64::from(end.good - FRAMES_OFFSET);
-        let intact = end.good == end.scan.offset() && end.good == length;
-        if sealed && !intact {
-            return Err(self.corrupt(number, end.scan.offset(), end.why.why()));
-        }
-        if last {
-            self.recovery.clean = sealed;
-            if sealed {
-                // Whoever cut it may have been killed before the cut was synced.
-                let file = &end.scan.segment().file;
-                file.sync().map_err(|source| io("sync", number, source))?;
-            } else {
-                self.unclean(&end, length)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The header must continue where the segment before ended.
-    fn check_order(&mut self, segment: &Segment) -> Result<(), Fault> {
-        let header = &segment.header;
-        if let Some(before) = self.segments.last() {
-            let before = before.header;
-            let why = if header.store != self.store {
-                "the segment belongs to another store"
-            } else if header.number != before.number + 1 {
-                "the segment before this one is missing"
-            } else if header.base != self.state.sequence || header.chain != self.chain {
-                return Err(self.corrupt(before.number, self.stopped.0, self.stopped.1.why()));
-            } else {
-                return Ok(());
-            };
-            return Err(self.corrupt(header.number, 0, why));
-        }
-        if header.base != Sequence::ZERO {
-            return Err(self.corrupt(header.number, 0, "the segments before this one are missing"));
-        }
-        self.store = header.store;
-        self.chain = header.chain;
-        Ok(())
-    }
-
-    /// Applies the commits of a segment up to where frames stop.
-    fn frames(&mut self, mut scan: Scan, indexed: &Indexed) -> Result<End, Fault> {
-        let number = scan.segment().header.number;
-        let mut assembly = Assembly::default();
-        let (mut good, mut chain, mut group) = (scan.offset(), self.chain, scan.offset());
-        let mut unproven = VecDeque::new();
-        loop {
-            let offset = scan.offset();
-            let frame = match scan.next()? {
-                Ok(frame) => frame,
-                Err(why) => {
-                    let expected_part = assembly.expected_part();
-                    return Ok(End {
-                        scan,
-                        good,
-                        chain,
-                        unproven,
-                        expected_part,
-                        why,
-                    });
-                }
-            };
-            self.check_frame(number, offset, &frame)?;
-            self.chain = frame.checksum;
-            let proven = frame.header.proves();
-            while unproven
-                .front()
-                .is_some_and(|&(sequence, _)| sequence <= proven)
-            {
-                unproven.pop_front();
-            }
-            if frame.header.kind == Kind::Commit {
-                unproven.push_back((frame.header.sequence, offset));
-                group = if assembly.expected_part() == 0 {
-                    offset
-                } else {
-                    group
-                };
-            }
-            if let Some((commit, locations)) = assembly.add(number, offset, &frame)? {
-                let (before, time) = (self.state.sequence, self.state.time);
-                indexed.note(IndexPoint {
-                    offset: group,
-                    before,
-                    time,
-                });
-                self.state.apply(&commit, &locations);
-            }
-            if assembly.expected_part() == 0 {
-                (good, chain) = (scan.offset(), self.chain);
-            }
-        }
-    }
-
-    fn check_frame(&self, number: u32, offset: u32, frame: &Frame) -> Result<(), Fault> {
-        if frame.header.chain != self.chain {
-            return Err(self.corrupt(number, offset, "the frame before this one is missing"));
-        }
-        let in_order = match frame.header.kind {
-            Kind::Commit => frame.header.sequence == self.state.sequence.next(),
-            Kind::DurableMark | Kind::CleanMark => frame.header.sequence == self.state.sequence,
-            Kind::Unknown(_) => true,
-        };
-        if in_order {
-            Ok(())
-        } else {
-            Err(self.corrupt(number, offset, "frames are not in order"))
-        }
-    }
+/// Names of spare files, unfinished checkpoints and uncertain files of a repair, which a crash may
+/// leave.
+pub(crate) fn is_leftover(name: &str) -> bool {
+    name.starts_with(SPARE) || name.starts_with(UNCERTAIN) || name == checkpoint::UNFINISHED
 }

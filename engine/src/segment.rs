@@ -1,7 +1,9 @@
 //! Segment files: their header, and reading the frames in them.
 //!
-//! A segment is `hot/<number>.log`. Frames begin at [`FRAMES_OFFSET`]. A file that is shorter than
-//! the capacity in its header is sealed: it was cut to its frames after all of them were durable.
+//! A segment of the log is `hot/<number>.log`, one of what lives on when the log has gone is
+//! `cold/<number>.log`; [`COLD`] in a number tells them apart. Frames begin at [`FRAMES_OFFSET`]. A
+//! hot file that is shorter than the capacity in its header is sealed: it was cut to its frames
+//! after all of them were durable.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -25,12 +27,26 @@ const CRC32: u16 = 1;
 /// Bytes of the header that mean something; the rest of its block is zero.
 const SEGMENT_HEADER_BYTES: usize = 72;
 
-/// The directory of the segments.
+/// The directory of the log's segments.
 pub(crate) const DIRECTORY: &str = "hot";
+/// The directory of the cold segments.
+pub(crate) const COLD_DIRECTORY: &str = "cold";
+/// Set in the number of a cold segment.
+pub(crate) const COLD: u32 = 1 << 31;
+
+/// Whether a number is that of a cold segment.
+pub(crate) fn is_cold(number: u32) -> bool {
+    number & COLD != 0
+}
 
 /// The file of a segment.
 pub(crate) fn path(number: u32) -> PathBuf {
-    PathBuf::from(format!("{DIRECTORY}/{number:08}.log"))
+    let directory = if is_cold(number) {
+        COLD_DIRECTORY
+    } else {
+        DIRECTORY
+    };
+    PathBuf::from(format!("{directory}/{:08}.log", number & !COLD))
 }
 
 /// The number of a segment by its file name.
@@ -39,7 +55,11 @@ pub(crate) fn number(name: &str) -> Option<u32> {
     if digits.len() < 8 || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return None;
     }
-    digits.parse().ok().filter(|&number| number > 0)
+    let counted = 1..COLD;
+    digits
+        .parse()
+        .ok()
+        .filter(|number| counted.contains(number))
 }
 
 /// What a segment says of itself.
@@ -194,7 +214,14 @@ impl Segment {
         if let Some(Ok((header, _))) = self.header_at(&bytes)
             && header.frame_bytes() > bytes.len()
         {
-            bytes.resize(HEADER_BYTES + header.payload_len as usize, 0);
+            // Never more than there is, whatever the header says.
+            let length = self
+                .file
+                .length()
+                .map_err(|source| io("measure", self.header.number, source))?;
+            let there = usize::try_from(length.saturating_sub(u64::from(offset)));
+            let needed = HEADER_BYTES + header.payload_len as usize;
+            bytes.resize(needed.min(there.unwrap_or(needed)).max(got), 0);
             let more = self.read(&mut bytes[got..], offset + narrow(got))?;
             bytes.truncate(got + more);
         }
@@ -205,6 +232,37 @@ impl Segment {
                 sequence: None,
                 why: no_frame.why(),
             })
+    }
+
+    /// A segment whose header does not hold, if its first frame tells the salt: as it stands
+    /// there, or with one bit of it turned. What else the header says is not to be believed.
+    pub(crate) fn guess(number: u32, file: &Arc<dyn DiskFile>) -> Result<Option<Self>, Fault> {
+        let mut bytes = [0; FRAMES_OFFSET as usize + HEADER_BYTES];
+        let got = file
+            .read_at(&mut bytes, 0)
+            .map_err(|source| io("read", number, source))?;
+        let (header, frame) = bytes.split_at(FRAMES_OFFSET as usize);
+        if got < bytes.len() || frame.iter().all(|&byte| byte == 0) {
+            return Ok(None);
+        }
+        let mut found = [0; 8];
+        found.copy_from_slice(&header[56..64]);
+        let salt = u64::from_le_bytes(found);
+        let turned = (0..u64::BITS).map(|bit| salt ^ (1 << bit));
+        let segments = std::iter::once(salt).chain(turned).map(|salt| {
+            let header = SegmentHeader {
+                store: Uuid::nil(),
+                number,
+                base: Sequence::ZERO,
+                capacity: 0,
+                salt,
+                chain: 0,
+            };
+            Self::new(header, Arc::clone(file))
+        });
+        Ok(segments
+            .into_iter()
+            .find(|segment| segment.holds_header(frame)))
     }
 
     /// Reads into the buffer until it is full or the file ends.
@@ -256,11 +314,7 @@ impl Segment {
 }
 
 pub(crate) fn io(doing: &'static str, number: u32, source: std::io::Error) -> Fault {
-    Fault::Io {
-        doing,
-        path: path(number),
-        source: Arc::new(source),
-    }
+    Fault::of_io(doing, &path(number), source)
 }
 
 fn narrow(value: usize) -> u32 {

@@ -1,26 +1,50 @@
 //! The directory: every pool, identity, dataset and metadata key, with exact usage and the place of
-//! its newest bytes; and `apply`, which believes commits.
+//! its newest bytes.
 //!
 //! The state knows nothing of files or threads. Values and records are not in it. Invariants: the
 //! bytes of an identity are the sum over its datasets, bytes and datasets of a pool the sum over
-//! its identities; a dataset has a head exactly if it exists.
+//! its identities; a dataset has a head exactly if it exists; `live` is the sum over the images and
+//! metadata values in cold segments.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use crate::commit::{Cause, Change, Commit, DatasetChange};
+use crate::commit::Gap;
 use crate::limits::DELETED_NAMES_MAX;
 use crate::types::{
-    DatasetId, DatasetName, IdentityId, Location, MetadataKey, PoolId, Sequence, SyncCount,
-    Timestamp,
+    DatasetId, DatasetName, Extent, IdentityId, Location, MetadataKey, PackedLocation, PoolId,
+    Sequence, SyncCount, Timestamp,
 };
+
+mod apply;
+mod moves;
+
+pub(crate) use moves::{Move, Target};
 
 /// Everything that is true after the commit with `sequence`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct State {
     pub(crate) sequence: Sequence,
     pub(crate) time: Timestamp,
+    /// No dataset's next count is below this: the store was restored, and counts up to this one
+    /// may have been issued by what was lost.
+    pub(crate) base: SyncCount,
     pub(crate) pools: BTreeMap<PoolId, Pool>,
     pub(crate) metadata: BTreeMap<MetadataKey, Place>,
+    /// Bytes in each cold segment that something names.
+    pub(crate) live: HashMap<u32, i64>,
+    /// What was deleted and still lies in files somewhere.
+    pub(crate) deleted: Option<Deleted>,
+    /// Deleted pools whose images still count as live: taking them apart takes its time.
+    pub(crate) fallen: Vec<Pool>,
+}
+
+/// Deletions whose bytes were not swept out yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deleted {
+    /// When the first of them was committed.
+    pub(crate) since: Timestamp,
+    /// The commit of the last one.
+    pub(crate) last: Sequence,
 }
 
 /// A pool and its identities.
@@ -45,23 +69,38 @@ pub(crate) struct Identity {
     pub(crate) datasets: Vec<Dataset>,
 }
 
-/// A dataset, existing or deleted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// A dataset, existing or deleted, in few bytes.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Dataset {
     pub(crate) name: DatasetName,
+    bytes: u32,
+    image_bytes: u32,
+    sync_count: [u8; 6],
+    floor: [u8; 6],
+    head: PackedLocation,
+    image: PackedLocation,
+    live: u16,
+}
+
+/// What the directory knows of a dataset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Known {
     pub(crate) sync_count: SyncCount,
     pub(crate) floor: SyncCount,
     pub(crate) bytes: u32,
     pub(crate) live: u32,
     /// The newest frame; `None`: the dataset is deleted.
     pub(crate) head: Option<Location>,
+    /// The frame at which a walk from the head ends.
+    pub(crate) image: Option<Extent>,
 }
 
 /// Where a metadata value lies.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     pub(crate) version: Sequence,
-    pub(crate) location: Location,
+    bytes: u32,
+    location: PackedLocation,
 }
 
 /// What is known of a dataset by name, also if nothing is.
@@ -69,7 +108,99 @@ pub(crate) struct Place {
 pub(crate) struct Head {
     pub(crate) sync_count: SyncCount,
     pub(crate) floor: SyncCount,
+    /// Counts of a deleted dataset that were issued and lost.
+    pub(crate) gap: Option<Gap>,
     pub(crate) location: Option<Location>,
+}
+
+impl Dataset {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "records are at most 65,000"
+    )]
+    pub(crate) fn new(name: DatasetName, known: &Known) -> Self {
+        Self {
+            name,
+            bytes: known.bytes,
+            image_bytes: known.image.map_or(0, |image| image.bytes),
+            sync_count: six(known.sync_count),
+            floor: six(known.floor),
+            head: known.head.into(),
+            image: known.image.map(|image| image.location).into(),
+            live: known.live as u16,
+        }
+    }
+
+    pub(crate) fn known(&self) -> Known {
+        let image = self.image.get().map(|location| Extent {
+            location,
+            bytes: self.image_bytes,
+        });
+        Known {
+            sync_count: count(self.sync_count),
+            floor: count(self.floor),
+            bytes: self.bytes,
+            live: u32::from(self.live),
+            head: self.head.get(),
+            image,
+        }
+    }
+
+    pub(crate) fn sync_count(&self) -> SyncCount {
+        count(self.sync_count)
+    }
+
+    /// The newest frame; `None`: the dataset is deleted.
+    pub(crate) fn head(&self) -> Option<Location> {
+        self.head.get()
+    }
+
+    fn set(&mut self, known: &Known) {
+        let name = self.name.clone();
+        *self = Self::new(name, known);
+    }
+}
+
+impl std::fmt::Debug for Dataset {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {:?}", self.name, self.known())
+    }
+}
+
+fn six(sync_count: SyncCount) -> [u8; 6] {
+    let [a, b, c, d, e, f, ..] = sync_count.get().to_le_bytes();
+    [a, b, c, d, e, f]
+}
+
+fn count([a, b, c, d, e, f]: [u8; 6]) -> SyncCount {
+    SyncCount::believed(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+}
+
+impl Place {
+    pub(crate) fn new(version: Sequence, extent: Extent) -> Self {
+        Self {
+            version,
+            bytes: extent.bytes,
+            location: Some(extent.location).into(),
+        }
+    }
+
+    pub(crate) fn extent(&self) -> Extent {
+        Extent {
+            location: self.location(),
+            bytes: self.bytes,
+        }
+    }
+
+    pub(crate) fn location(&self) -> Location {
+        self.location.get().expect("a place is made with one")
+    }
+}
+
+impl std::fmt::Debug for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} at {:?}", self.version, self.extent())
+    }
 }
 
 impl Identity {
@@ -86,14 +217,39 @@ impl Identity {
     pub(crate) fn live(&self) -> impl Iterator<Item = &Dataset> {
         self.datasets
             .iter()
-            .filter(|dataset| dataset.head.is_some())
+            .filter(|dataset| dataset.head().is_some())
+    }
+
+    /// Remembers names as deleted at these counts; those that exist stay as they are.
+    fn remember_deleted(&mut self, deleted: &[(DatasetName, SyncCount)]) {
+        for (name, sync_count) in deleted {
+            let gone = |known: SyncCount| Known {
+                sync_count: known.max(*sync_count),
+                floor: known.max(*sync_count),
+                ..Known::default()
+            };
+            match self.find(name) {
+                Ok(at) if self.datasets[at].head().is_some() => {}
+                Ok(at) => {
+                    let known = gone(self.datasets[at].sync_count());
+                    self.datasets[at].set(&known);
+                }
+                Err(at) => {
+                    let dataset = Dataset::new(name.clone(), &gone(SyncCount::ZERO));
+                    self.datasets.insert(at, dataset);
+                }
+            }
+        }
+        while self.datasets.len() - self.live().count() > DELETED_NAMES_MAX {
+            self.forget_oldest_deleted();
+        }
     }
 
     fn forget_oldest_deleted(&mut self) {
         let deleted = || {
             self.datasets
                 .iter()
-                .filter(|dataset| dataset.head.is_none())
+                .filter(|dataset| dataset.head().is_none())
         };
         if deleted().count() <= DELETED_NAMES_MAX {
             return;
@@ -101,12 +257,12 @@ impl Identity {
         // The lowest count stands for the oldest: names with equal counts fold together, since the
         // floor could not tell them apart.
         let lowest = deleted()
-            .map(|dataset| dataset.sync_count)
+            .map(Dataset::sync_count)
             .min()
             .expect("there are some");
         self.floor = self.floor.max(lowest);
         self.datasets
-            .retain(|dataset| dataset.head.is_some() || dataset.sync_count > lowest);
+            .retain(|dataset| dataset.head().is_some() || dataset.sync_count() > lowest);
     }
 }
 
@@ -115,148 +271,44 @@ impl State {
         self.pools.get(pool)?.identities.get(identity)
     }
 
+    /// What the directory knows of a dataset by its name, if it knows the name.
+    pub(crate) fn known(&self, dataset: &DatasetId) -> Option<Known> {
+        let identity = self.identity(&dataset.pool, &dataset.identity)?;
+        identity.dataset(&dataset.name).map(Dataset::known)
+    }
+
     /// What holds for a name: that of an unknown one is the floor of its identity.
     pub(crate) fn head(&self, dataset: &DatasetId) -> Head {
         let identity = self.identity(&dataset.pool, &dataset.identity);
         let floor = identity.map_or(SyncCount::ZERO, |identity| identity.floor);
         match identity.and_then(|identity| identity.dataset(&dataset.name)) {
-            Some(found) => Head {
-                sync_count: found.sync_count,
-                floor: found.floor,
-                location: found.head,
-            },
+            Some(found) => {
+                let Known {
+                    sync_count,
+                    floor,
+                    head,
+                    ..
+                } = found.known();
+                // What a deleted dataset became in what was lost is deleted, too. Of one that
+                // exists its page knows more.
+                let lost = head.is_none() && sync_count < self.base;
+                Head {
+                    sync_count: sync_count.max(self.base),
+                    floor,
+                    gap: lost.then_some(Gap {
+                        from: sync_count,
+                        to: self.base,
+                    }),
+                    location: head,
+                }
+            }
             None => Head {
-                sync_count: floor,
-                floor,
+                sync_count: floor.max(self.base),
+                floor: floor.max(self.base),
+                gap: None,
                 location: None,
             },
         }
-    }
-
-    /// Makes a commit true. `locations` says where each of its changes lies.
-    ///
-    /// # Panics
-    /// If the commit is not the next one: then the log was read out of order, which is a bug.
-    pub(crate) fn apply(&mut self, commit: &Commit, locations: &[Location]) {
-        assert_eq!(
-            commit.sequence,
-            self.sequence.next(),
-            "commits are applied in order"
-        );
-        assert_eq!(
-            commit.changes.len(),
-            locations.len(),
-            "every change lies somewhere"
-        );
-        self.sequence = commit.sequence;
-        self.time = self.time.max(commit.time);
-        for (change, &location) in commit.changes.iter().zip(locations) {
-            self.apply_change(change, location, commit.time);
-        }
-    }
-
-    fn apply_change(&mut self, change: &Change, location: Location, time: Timestamp) {
-        match change {
-            Change::Dataset(change) => self.apply_dataset(change, location, time),
-            Change::DatasetDeleted {
-                dataset,
-                sync_count,
-                ..
-            } => {
-                self.apply_dataset_deleted(dataset, *sync_count, time);
-            }
-            Change::IdentityDeleted { pool, identity, .. } => {
-                if let Some(pool) = self.pools.get_mut(pool) {
-                    if let Some(identity) = pool.identities.remove(identity) {
-                        pool.bytes -= identity.bytes;
-                        pool.datasets -= identity.live().count() as u64;
-                    }
-                    pool.modified = time;
-                }
-            }
-            Change::PoolDeleted { pool } => {
-                self.pools.remove(pool);
-            }
-            Change::MetadataPut { key, .. } => {
-                let place = Place {
-                    version: self.sequence,
-                    location,
-                };
-                self.metadata.insert(key.clone(), place);
-            }
-            Change::MetadataDeleted { key } => {
-                self.metadata.remove(key);
-            }
-            Change::Unknown => {}
-        }
-    }
-
-    fn apply_dataset(&mut self, change: &DatasetChange, location: Location, time: Timestamp) {
-        let facts = &change.facts;
-        let moved_on = || {
-            let head = self.head(&change.dataset);
-            head.location.is_none() || head.sync_count != facts.sync_count
-        };
-        if change.cause != Cause::Update && moved_on() {
-            // An image of what has moved on meanwhile is of no use.
-            return;
-        }
-        let pool = self.pools.entry(change.dataset.pool).or_default();
-        let identity = pool.identities.entry(change.dataset.identity).or_default();
-        if change.cause == Cause::Update {
-            pool.modified = time;
-            identity.modified = time;
-        }
-        let at = identity.find(&change.dataset.name);
-        let old_bytes = at.map_or(0, |at| identity.datasets[at].bytes);
-        let existed = at.is_ok_and(|at| identity.datasets[at].head.is_some());
-        pool.datasets += u64::from(!existed);
-        identity.bytes = identity.bytes - u64::from(old_bytes) + u64::from(facts.bytes);
-        pool.bytes = pool.bytes - u64::from(old_bytes) + u64::from(facts.bytes);
-        let dataset = Dataset {
-            // The name that is there already, so that the commit's own can go.
-            name: at.map_or_else(
-                |_| change.dataset.name.clone(),
-                |at| identity.datasets[at].name.clone(),
-            ),
-            sync_count: facts.sync_count,
-            floor: facts.floor,
-            bytes: facts.bytes,
-            live: facts.live,
-            head: Some(location),
-        };
-        match at {
-            Ok(at) => identity.datasets[at] = dataset,
-            Err(at) => {
-                identity.datasets.reserve_exact(1);
-                identity.datasets.insert(at, dataset);
-            }
-        }
-    }
-
-    fn apply_dataset_deleted(&mut self, id: &DatasetId, sync_count: SyncCount, time: Timestamp) {
-        let Some(pool) = self.pools.get_mut(&id.pool) else {
-            return;
-        };
-        let Some(identity) = pool.identities.get_mut(&id.identity) else {
-            return;
-        };
-        let Ok(at) = identity.find(&id.name) else {
-            return;
-        };
-        let dataset = &mut identity.datasets[at];
-        let bytes = u64::from(dataset.bytes);
-        pool.datasets -= u64::from(dataset.head.is_some());
-        dataset.sync_count = sync_count;
-        dataset.floor = sync_count;
-        dataset.bytes = 0;
-        dataset.live = 0;
-        dataset.head = None;
-        identity.bytes -= bytes;
-        identity.modified = time;
-        identity.forget_oldest_deleted();
-        pool.bytes -= bytes;
-        pool.modified = time;
     }
 }
 
@@ -266,7 +318,7 @@ mod tests {
 
     #[test]
     fn the_directory_takes_what_the_architecture_says() {
-        assert_eq!(size_of::<Dataset>(), 56);
+        assert_eq!(size_of::<Dataset>(), 64);
         assert_eq!(size_of::<Identity>() + size_of::<IdentityId>(), 104);
         assert_eq!(size_of::<Place>() + size_of::<MetadataKey>(), 40);
     }

@@ -3,8 +3,8 @@
 //! Readers see only what is durable, and wait for the log role no longer than it takes to apply a
 //! batch.
 
+use crate::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::collections::HashSet;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use bytes::Bytes;
 
@@ -12,12 +12,15 @@ use crate::cache::{Cache, Cached};
 use crate::commit::{Change, DatasetChange, Facts};
 use crate::error::{Error, Fault};
 use crate::limits::CHAIN_LINKS_MAX;
-use crate::log::Log;
+use crate::log::{Log, Position};
 use crate::page::{Link, Page};
+use crate::pins::Pins;
+use crate::readers::{ReaderLag, Readers};
 use crate::record::{RecordRef, Records};
 use crate::segment;
+use crate::snapshot::Snapshots;
 use crate::state::State;
-use crate::types::{DatasetId, Location, MetadataKey, MetadataValue};
+use crate::types::{DatasetId, Location, MetadataKey, MetadataValue, Sequence, Timestamp};
 use crate::watermark::Watermark;
 
 /// The store as readers see it.
@@ -26,6 +29,9 @@ pub(crate) struct Store {
     pub(crate) cache: Cache,
     pub(crate) log: Arc<Log>,
     pub(crate) watermark: Watermark,
+    pub(crate) readers: Arc<Readers>,
+    pub(crate) pins: Arc<Pins>,
+    pub(crate) snapshots: Snapshots,
 }
 
 /// Whether a call may wait for the disk.
@@ -42,6 +48,9 @@ impl Store {
             cache,
             log,
             watermark,
+            readers: Arc::default(),
+            pins: Arc::default(),
+            snapshots: Snapshots::default(),
         }
     }
 
@@ -56,11 +65,49 @@ impl Store {
 
     /// The newest page of a dataset, an empty one if it does not exist.
     pub(crate) fn page(&self, dataset: &DatasetId, disk: Disk) -> Result<Arc<Page>, Error> {
-        let head = self.state().head(dataset);
-        match head.location {
-            Some(location) => self.page_at(dataset, location, disk),
-            None => Ok(Arc::new(Page::empty(head.sync_count, head.floor))),
+        let mut head = self.state().head(dataset);
+        loop {
+            let Some(location) = head.location else {
+                return Ok(Arc::new(Page::empty(head.sync_count, head.floor, head.gap)));
+            };
+            let found = self.page_at(dataset, location, disk);
+            if found.is_ok() {
+                return found;
+            }
+            // It may have moved, and its old place be gone, since the directory was looked up.
+            let now = self.state().head(dataset);
+            if now == head {
+                return found;
+            }
+            head = now;
         }
+    }
+
+    /// The newest page of a dataset, if it exists, for who will not read it again soon.
+    pub(crate) fn page_for_move(&self, dataset: &DatasetId) -> Result<Option<Arc<Page>>, Error> {
+        let Some(location) = self.state().head(dataset).location else {
+            return Ok(None);
+        };
+        match self.page_once(dataset, location) {
+            Ok(page) => Ok(Some(page)),
+            Err(_) if self.state().head(dataset).location != Some(location) => {
+                self.page_for_move(dataset)
+            }
+            Err(fault) => Err(fault.into()),
+        }
+    }
+
+    /// The page whose newest frame is at a location, for who will not read it again soon.
+    pub(crate) fn page_once(
+        &self,
+        dataset: &DatasetId,
+        location: Location,
+    ) -> Result<Arc<Page>, Fault> {
+        if let Some(page) = self.cache.page(location) {
+            return Ok(page);
+        }
+        let page = self.load(dataset, location)?;
+        Ok(Arc::new(page.lifted(self.log.root.base)))
     }
 
     /// The page whose newest frame is at a location.
@@ -76,7 +123,7 @@ impl Store {
         if disk == Disk::MustNotRead {
             return Err(Error::NotResident);
         }
-        let page = Arc::new(self.load(dataset, location)?);
+        let page = Arc::new(self.load(dataset, location)?.lifted(self.log.root.base));
         self.cache.insert(location, Cached::Page(Arc::clone(&page)));
         Ok(page)
     }
@@ -94,79 +141,135 @@ impl Store {
         if disk == Disk::MustNotRead {
             return Err(Error::NotResident);
         }
-        let Change::MetadataPut { key: found, value } = self.log.change(location)? else {
-            return Err(corrupt(
-                location,
-                "the change is not the metadata value it should be",
-            )
-            .into());
-        };
-        if found != *key {
-            return Err(corrupt(location, "the metadata value belongs to another key").into());
-        }
         // A copy, so that the cache does not keep the frame around it.
+        let value = self.value_once(key, location)?;
         let value = MetadataValue::new(Bytes::copy_from_slice(value.as_bytes()))?;
         self.cache.insert(location, Cached::Value(value.clone()));
         Ok(value)
     }
 
-    fn dataset_change(
+    /// The value of a metadata key that was put at a location, from the disk.
+    pub(crate) fn value_once(
         &self,
-        dataset: &DatasetId,
+        key: &MetadataKey,
         location: Location,
-    ) -> Result<DatasetChange, Fault> {
+    ) -> Result<MetadataValue, Fault> {
         match self.log.change(location)? {
-            Change::Dataset(change) if change.dataset == *dataset => Ok(change),
-            Change::Dataset(_) => Err(corrupt(location, "the frame belongs to another dataset")),
+            Change::MetadataPut { key: found, value } if found == *key => Ok(value),
+            Change::MetadataPut { .. } => Err(corrupt(
+                location,
+                "the metadata value belongs to another key",
+            )),
             _ => Err(corrupt(
                 location,
-                "the change is not the dataset it should be",
+                "the change is not the metadata value it should be",
             )),
         }
     }
 
-    /// Walks the frames of a dataset from the newest to its image.
-    fn load(&self, dataset: &DatasetId, head: Location) -> Result<Page, Fault> {
-        let newest = self.dataset_change(dataset, head)?;
-        let facts = newest.facts.clone();
-        let mut links = vec![Link {
-            sync_count: facts.sync_count,
-            location: head,
-        }];
-        let mut covers_from = newest.covers_from;
-        let mut next = newest.link;
-        let mut runs = vec![newest.records];
-        while let Some(location) = next {
-            if links.len() >= CHAIN_LINKS_MAX {
-                return Err(corrupt(
-                    location,
-                    "the frames of a dataset form too long a chain",
-                ));
-            }
-            let older = self.dataset_change(dataset, location)?;
-            if older.facts.sync_count != covers_from {
-                return Err(corrupt(
-                    location,
-                    "the frame is not of the count that links to it",
-                ));
-            }
-            links.push(Link {
-                sync_count: covers_from,
-                location,
+    /// Takes deleted pools apart, at most so many identities; true while there is more.
+    pub(crate) fn clear_fallen(&self, identities: usize) -> bool {
+        let returned = self.snapshots.returned();
+        let mut state = self.state_mut();
+        state.fallen.extend(returned);
+        state.clear_fallen(identities)
+    }
+
+    /// The page of a dataset whose newest frame is at a location, from the disk.
+    pub(crate) fn load(&self, dataset: &DatasetId, head: Location) -> Result<Page, Fault> {
+        load(dataset, head, |location| self.log.change(location))
+    }
+}
+
+impl Store {
+    /// How far the named readers are behind.
+    pub(crate) fn lags(&self, now: Timestamp) -> Vec<ReaderLag> {
+        let durable = self.watermark.get();
+        let lag = |(name, sequence): (_, Sequence)| {
+            let place = self.log.place_after(sequence);
+            let behind = sequence < durable.sequence;
+            let (position, time) = place.map_or((durable.position, now), |(segment, point)| {
+                let segment = segment.header.number;
+                let offset = point.offset;
+                (Position { segment, offset }, point.time)
             });
-            covers_from = older.covers_from;
-            next = older.link;
-            runs.push(older.records);
-        }
-        let records = merged(&runs, &facts);
-        let page = Page::new(facts, &records, links.into());
-        if !page.counts_hold() {
+            ReaderLag {
+                name,
+                sequence,
+                commits: durable.sequence.get() - sequence.get(),
+                bytes: u64::from(behind) * self.log.bytes_after(position),
+                milliseconds: if behind && time > Timestamp::ZERO {
+                    now.get().saturating_sub(time.get())
+                } else {
+                    0
+                },
+            }
+        };
+        self.readers.all().into_iter().map(lag).collect()
+    }
+}
+
+/// Walks the frames of a dataset from the newest to its image. `read` reads a change.
+pub(crate) fn load(
+    dataset: &DatasetId,
+    head: Location,
+    read: impl Fn(Location) -> Result<Change, Fault>,
+) -> Result<Page, Fault> {
+    let newest = of_dataset(dataset, head, read(head)?)?;
+    let facts = newest.facts.clone();
+    let mut links = vec![Link {
+        sync_count: facts.sync_count,
+        location: head,
+    }];
+    let mut covers_from = newest.covers_from;
+    let mut next = newest.link;
+    let mut runs = vec![newest.records];
+    while let Some(location) = next {
+        if links.len() >= CHAIN_LINKS_MAX {
             return Err(corrupt(
-                head,
-                "the sizes of a dataset are not those of its records",
+                location,
+                "the frames of a dataset form too long a chain",
             ));
         }
-        Ok(page)
+        let older = of_dataset(dataset, location, read(location)?)?;
+        if older.facts.sync_count != covers_from {
+            return Err(corrupt(
+                location,
+                "the frame is not of the count that links to it",
+            ));
+        }
+        links.push(Link {
+            sync_count: covers_from,
+            location,
+        });
+        covers_from = older.covers_from;
+        next = older.link;
+        runs.push(older.records);
+    }
+    let records = merged(&runs, &facts);
+    let page = Page::new(facts, &records, links.into());
+    if !page.counts_hold() {
+        return Err(corrupt(
+            head,
+            "the sizes of a dataset are not those of its records",
+        ));
+    }
+    Ok(page)
+}
+
+/// A change as one of a dataset.
+fn of_dataset(
+    dataset: &DatasetId,
+    location: Location,
+    change: Change,
+) -> Result<DatasetChange, Fault> {
+    match change {
+        Change::Dataset(change) if change.dataset == *dataset => Ok(change),
+        Change::Dataset(_) => Err(corrupt(location, "the frame belongs to another dataset")),
+        _ => Err(corrupt(
+            location,
+            "the change is not the dataset it should be",
+        )),
     }
 }
 

@@ -13,7 +13,8 @@ use crate::disk::DiskFile;
 use crate::error::Fault;
 use crate::frame::{self, HEADER_BYTES, Header, Kind};
 use crate::limits::{COMMIT_BYTES_MAX, FRAME_PAYLOAD_BYTES};
-use crate::log::{IndexPoint, Indexed, Log, Position};
+use crate::log::{End, IndexPoint, Indexed, Log, Position};
+use crate::root::Root;
 use crate::segment::{self, FRAMES_OFFSET, Segment, SegmentHeader, io};
 use crate::spare::Spare;
 use crate::types::{Location, Sequence, Timestamp};
@@ -63,12 +64,16 @@ pub(crate) struct Tail {
     /// The last durable commit.
     durable: Sequence,
     time: Timestamp,
+    /// The store's root says that there is a log.
+    begun: bool,
 }
 
 /// The segment that is being filled.
 struct Active {
     indexed: Arc<Indexed>,
     segment: Segment,
+    /// There is no space for anything but what deletes.
+    reserved: bool,
 }
 
 /// A commit as payloads, and which change lies in which of them.
@@ -115,6 +120,7 @@ impl Payloads {
 impl Tail {
     pub(crate) fn new(log: Arc<Log>, ended: &Ended) -> Self {
         Self {
+            begun: log.root.begun,
             log,
             active: None,
             next: ended.next,
@@ -135,12 +141,18 @@ impl Tail {
         if bytes > COMMIT_BYTES_MAX {
             return Ok(Staged::TooLarge);
         }
-        if !self.fits(bytes as u64) {
+        let deletes = commit.deletes();
+        if !self.fits(bytes as u64, deletes) {
             if !self.buffer.is_empty() {
                 return Ok(Staged::SegmentFull);
             }
-            match self.log.spares.take(bytes as u64 + ROOM_BYTES) {
-                Ok(spare) => self.rotate(spare)?,
+            let needed = bytes as u64 + ROOM_BYTES;
+            match self.log.spares.take(needed) {
+                Ok(spare) => self.rotate(spare, false)?,
+                Err(Fault::StorageFull) if deletes => match self.log.spares.take_reserve(needed) {
+                    Some(spare) => self.rotate(spare, true)?,
+                    None => return Ok(Staged::NoSegment(Fault::StorageFull)),
+                },
                 Err(fault) => return Ok(Staged::NoSegment(fault)),
             }
         }
@@ -153,9 +165,11 @@ impl Tail {
         Ok(Staged::At(self.put(commit.sequence, payloads)))
     }
 
-    fn fits(&self, bytes: u64) -> bool {
+    fn fits(&self, bytes: u64, deletes: bool) -> bool {
         self.active.as_ref().is_some_and(|active| {
-            u64::from(self.staged_end()) + bytes + ROOM_BYTES <= active.segment.header.capacity
+            (deletes || !active.reserved)
+                && u64::from(self.staged_end()) + bytes + ROOM_BYTES
+                    <= active.segment.header.capacity
         })
     }
 
@@ -169,13 +183,16 @@ impl Tail {
     }
 
     /// Behind the last durable frame.
-    pub(crate) fn position(&self) -> Position {
-        self.position
+    pub(crate) fn end(&self) -> End {
+        End {
+            position: self.position,
+            chain: self.chain,
+        }
     }
 
     /// Writes and syncs what is staged; `sequence` is its last commit. After an error the log must
     /// not be written to again: what is on the disk is unknown, and a second sync proves nothing.
-    pub(crate) fn flush(&mut self, sequence: Sequence) -> Result<Position, Fault> {
+    pub(crate) fn flush(&mut self, sequence: Sequence) -> Result<End, Fault> {
         let active = self.active.as_ref().expect("what is staged has a segment");
         let Segment { file, header, .. } = &active.segment;
         file.write_at(
@@ -192,7 +209,7 @@ impl Tail {
         active.indexed.set_end(self.position.offset);
         self.buffer.clear();
         self.durable = sequence;
-        Ok(self.position)
+        Ok(self.end())
     }
 
     /// Appends and syncs a mark, which proves everything before it durable. Gives the last commit.
@@ -224,9 +241,20 @@ impl Tail {
         Ok(())
     }
 
+    /// Ends the present segment, if there is one: what comes next begins another.
+    pub(crate) fn end_segment(&mut self) -> Result<(), Fault> {
+        self.mark(Kind::DurableMark)?;
+        if let Some(active) = self.active.take() {
+            let Segment { file, header, .. } = &active.segment;
+            seal(file.as_ref(), header.number, self.position.offset)?;
+            self.log.set_active(None);
+        }
+        Ok(())
+    }
+
     /// Turns a spare file into the next segment: its header is durable before it has its name, so
     /// a segment without a header is always damage.
-    fn rotate(&mut self, spare: Spare) -> Result<(), Fault> {
+    fn rotate(&mut self, spare: Spare, reserved: bool) -> Result<(), Fault> {
         let random = self.log.disk.random();
         let Spare {
             path,
@@ -235,7 +263,7 @@ impl Tail {
         } = spare;
         let number = self.next;
         let header = SegmentHeader {
-            store: self.log.store,
+            store: self.log.root.lineage,
             number,
             base: self.durable,
             capacity,
@@ -250,9 +278,24 @@ impl Tail {
             .map_err(|source| io("rename", number, source))?;
         disk.sync_directory(Path::new(segment::DIRECTORY))
             .map_err(|source| io("make a name last for", number, source))?;
+        if !self.begun {
+            let begun = Root {
+                begun: true,
+                ..self.log.root
+            };
+            begun.write(self.log.disk.as_ref())?;
+            self.begun = true;
+        }
+        // Before it can be seen: whoever releases segments must not take it for an old one.
+        self.log.set_active(Some(number));
         let indexed = self.log.push(header, Arc::clone(&file), self.time);
         let segment = Segment::new(header, file);
-        self.active = Some(Active { indexed, segment });
+        self.log.bell.ring();
+        self.active = Some(Active {
+            indexed,
+            segment,
+            reserved,
+        });
         self.position = Position {
             segment: number,
             offset: FRAMES_OFFSET,

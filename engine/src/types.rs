@@ -3,11 +3,13 @@
 use uuid::Uuid;
 
 mod id;
+mod location;
 mod metadata;
 mod number;
 mod record;
 
 pub use id::{DatasetId, DatasetName, IdentityId, PoolId};
+pub(crate) use location::{Extent, Location, PackedLocation};
 pub use metadata::{Expected, MetadataKey, MetadataValue, Note};
 pub use number::{Sequence, SyncCount, Timestamp};
 pub use record::{ModifiedBy, Patch, PatchOp, RecordKey, RecordValue};
@@ -36,12 +38,4 @@ pub struct Cursor {
     pub store: Uuid,
     /// The last commit that was read.
     pub sequence: Sequence,
-}
-
-/// Where a change lies: a frame, by segment and offset, and the position of the change in it.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub(crate) struct Location {
-    pub(crate) segment: u32,
-    pub(crate) offset: u32,
-    pub(crate) change: u16,
 }

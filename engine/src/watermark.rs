@@ -1,12 +1,12 @@
 //! The watermark: the last commit that is durable and applied, and where it ends. Whoever follows
 //! the feed waits here.
 
+use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::HashMap;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 use std::time::Duration;
 
-use crate::log::Position;
+use crate::log::{End, Position};
 use crate::types::Sequence;
 
 /// What everyone may read.
@@ -15,6 +15,8 @@ pub(crate) struct Durable {
     pub(crate) sequence: Sequence,
     /// Behind the last durable frame.
     pub(crate) position: Position,
+    /// The checksum of its header.
+    pub(crate) chain: u32,
     /// The last commit that the feed tells of; others wake nobody.
     pub(crate) news: Sequence,
 }
@@ -59,18 +61,26 @@ impl Watermark {
     }
 
     /// Moves forward; wakes those who wait if there is news.
-    pub(crate) fn advance(&self, sequence: Sequence, position: Position, news: Option<Sequence>) {
+    pub(crate) fn advance(&self, sequence: Sequence, end: End, news: Option<Sequence>) {
         let mut inner = self.lock();
         assert!(
             sequence >= inner.durable.sequence,
             "the watermark only rises"
         );
         inner.durable.sequence = sequence;
-        inner.durable.position = position;
+        inner.durable.position = end.position;
+        inner.durable.chain = end.chain;
         if let Some(news) = news {
             inner.durable.news = news;
             self.wake(inner);
         }
+    }
+
+    /// Takes note of a mark behind the last commit.
+    pub(crate) fn marked(&self, end: End) {
+        let mut inner = self.lock();
+        inner.durable.position = end.position;
+        inner.durable.chain = end.chain;
     }
 
     /// Tells those who wait that nothing more will come.

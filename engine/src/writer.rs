@@ -6,12 +6,15 @@
 //! answered before it is durable, refusals included; after a failed write or sync nothing is
 //! written again.
 
-use std::collections::HashMap;
+use crate::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+mod errands;
+
 use crate::batch::{Batch, Grounds};
+use crate::errand::Sent;
 use crate::error::{Error, Fault, Refusal};
 use crate::frame::Kind;
 use crate::limits::Limits;
@@ -43,6 +46,7 @@ pub(crate) struct Writer {
 
 struct Intake {
     queue: Queue,
+    errands: VecDeque<Arc<Sent>>,
     /// Someone has the role.
     taken: bool,
     /// The role is the log thread's.
@@ -57,6 +61,12 @@ struct Intake {
     marked: Sequence,
 }
 
+impl Intake {
+    fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.errands.is_empty()
+    }
+}
+
 /// Whether a submitter takes the role when it is free.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -68,6 +78,7 @@ impl Writer {
     pub(crate) fn new(store: Arc<Store>, tail: Tail, limits: Limits, clock: Clock) -> Self {
         let intake = Intake {
             queue: Queue::default(),
+            errands: VecDeque::new(),
             taken: false,
             turn: false,
             thread: false,
@@ -167,9 +178,11 @@ impl Writer {
                 Err((proposal, NotTaken::Error(error))) => return Err((proposal, error)),
                 Err((returned, NotTaken::Cold(dataset, location))) => {
                     match self.store.page_at(&dataset, location, Disk::MayRead) {
-                        Ok(page) => loaded.insert(location, page),
+                        Ok(page) => drop(loaded.insert(location, page)),
+                        // It has moved meanwhile, and its old place may be gone.
+                        Err(_) if self.store.state().head(&dataset).location != Some(location) => {}
                         Err(error) => return Err((returned, error)),
-                    };
+                    }
                     proposal = returned;
                 }
             }
@@ -217,8 +230,13 @@ impl Writer {
         while !ticket.is_answered() {
             self.run_batch();
         }
+        self.hand_on();
+    }
+
+    /// Gives the role to whoever has to do the rest.
+    fn hand_on(&self) {
         let mut intake = self.intake();
-        if intake.queue.is_empty() {
+        if intake.is_idle() {
             self.let_go(&mut intake);
         } else if intake.thread {
             self.give_turn(&mut intake);
@@ -240,15 +258,16 @@ impl Writer {
         loop {
             self.run_batch();
             let mut intake = self.intake();
-            if intake.queue.is_empty() {
+            if intake.is_idle() {
                 self.let_go(&mut intake);
                 return;
             }
         }
     }
 
-    /// One batch. The caller has the role.
+    /// One batch, behind the errands that wait. The caller has the role.
     fn run_batch(&self) {
+        self.run_errands();
         let mut submissions = self.intake().queue.take_batch();
         if submissions.is_empty() {
             return;
@@ -332,12 +351,22 @@ impl Writer {
 
     fn mark(&self) {
         let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
-        match tail.mark(Kind::DurableMark) {
-            Ok(durable) => self.intake().marked = durable,
-            Err(fault) => {
-                let _ = self.halt.set(fault.text());
-            }
+        let marked = tail.mark(Kind::DurableMark);
+        if self.marked(&tail, marked.clone().map(drop)).is_ok()
+            && let Ok(durable) = marked
+        {
+            self.intake().marked = durable;
         }
+    }
+
+    /// Tells where the log ends now, or that nothing more can be written to it.
+    fn marked(&self, tail: &Tail, done: Result<(), Fault>) -> Result<(), Error> {
+        if let Err(fault) = done {
+            let _ = self.halt.set(fault.text());
+            return Err(fault.into());
+        }
+        self.store.watermark.marked(tail.end());
+        Ok(())
     }
 
     /// Ends writing: what waits is still done, the log is marked as cleanly closed.
@@ -368,10 +397,8 @@ impl Writer {
             return Err(Error::halted(why));
         }
         let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
-        tail.close().map_err(|fault| {
-            let _ = self.halt.set(fault.text());
-            fault.into()
-        })
+        let closed = tail.close();
+        self.marked(&tail, closed)
     }
 }
 

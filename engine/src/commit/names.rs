@@ -4,7 +4,9 @@
 use uuid::Uuid;
 
 use crate::codec::{Decoder, Encode, Malformed};
-use crate::types::{DatasetId, DatasetName, IdentityId, MetadataKey, ModifiedBy, PoolId};
+use crate::types::{
+    DatasetId, DatasetName, IdentityId, MetadataKey, ModifiedBy, PoolId, SyncCount,
+};
 
 /// An id as it is.
 const ID_PLAIN: u8 = 0;
@@ -13,7 +15,7 @@ const ID_UUID: u8 = 1;
 /// A uuid; the region is that of the pool.
 const ID_UUID_SAME_REGION: u8 = 2;
 
-pub(super) fn encode_short(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(crate) fn encode_short(out: &mut Vec<u8>, bytes: &[u8]) {
     out.put_u8(u8::try_from(bytes.len()).expect("names have at most 128 bytes"));
     out.put_bytes(bytes);
 }
@@ -26,7 +28,7 @@ fn split_uuid(id: &str) -> Option<(&str, Uuid)> {
     (&*uuid.hyphenated().encode_lower(&mut buffer) == tail).then_some((region, uuid))
 }
 
-pub(super) fn encode_id(out: &mut Vec<u8>, id: &str, pool: Option<&str>) {
+pub(crate) fn encode_id(out: &mut Vec<u8>, id: &str, pool: Option<&str>) {
     match split_uuid(id) {
         Some((region, uuid)) => {
             let same = pool
@@ -74,35 +76,64 @@ fn decode_id<T>(
     id.ok_or(Malformed("an id is not well-formed"))
 }
 
-pub(super) fn decode_pool(input: &mut Decoder<'_>) -> Result<PoolId, Malformed> {
+pub(crate) fn decode_pool(input: &mut Decoder<'_>) -> Result<PoolId, Malformed> {
     decode_id(input, None, |text| PoolId::parse(text).ok())
 }
 
-pub(super) fn encode_identity(out: &mut Vec<u8>, pool: &PoolId, identity: &IdentityId) {
+pub(crate) fn encode_identity(out: &mut Vec<u8>, pool: &PoolId, identity: &IdentityId) {
     encode_id(out, pool.as_str(), None);
     encode_id(out, identity.as_str(), Some(pool.as_str()));
 }
 
-pub(super) fn decode_identity(input: &mut Decoder<'_>) -> Result<(PoolId, IdentityId), Malformed> {
+pub(crate) fn decode_identity(input: &mut Decoder<'_>) -> Result<(PoolId, IdentityId), Malformed> {
     let pool = decode_pool(input)?;
-    let identity = decode_id(input, Some(pool.as_str()), |text| {
-        IdentityId::parse(text).ok()
-    })?;
+    let identity = decode_identity_of(input, &pool)?;
     Ok((pool, identity))
 }
 
-pub(super) fn decode_name(input: &mut Decoder<'_>) -> Result<DatasetName, Malformed> {
+/// An identity whose pool is known.
+pub(crate) fn decode_identity_of(
+    input: &mut Decoder<'_>,
+    pool: &PoolId,
+) -> Result<IdentityId, Malformed> {
+    decode_id(input, Some(pool.as_str()), |text| {
+        IdentityId::parse(text).ok()
+    })
+}
+
+pub(crate) fn decode_name(input: &mut Decoder<'_>) -> Result<DatasetName, Malformed> {
     let length = usize::from(input.u8()?);
     DatasetName::parse(input.text(length)?)
         .map_err(|_| Malformed("a dataset name is not well-formed"))
 }
 
-pub(super) fn encode_dataset_id(out: &mut Vec<u8>, dataset: &DatasetId) {
+/// Names and their counts.
+pub(super) fn encode_counts(out: &mut Vec<u8>, counts: &[(DatasetName, SyncCount)]) {
+    out.put_u16(u16::try_from(counts.len()).expect("bounded by its limit"));
+    for (name, sync_count) in counts {
+        encode_short(out, name.as_str().as_bytes());
+        out.put_u48(sync_count.get());
+    }
+}
+
+pub(super) fn decode_counts(
+    input: &mut Decoder<'_>,
+) -> Result<Vec<(DatasetName, SyncCount)>, Malformed> {
+    let count = input.u16()?;
+    let mut counts = Vec::with_capacity(usize::from(count.min(64)));
+    for _ in 0..count {
+        let name = decode_name(input)?;
+        counts.push((name, SyncCount::believed(input.u48()?)));
+    }
+    Ok(counts)
+}
+
+pub(crate) fn encode_dataset_id(out: &mut Vec<u8>, dataset: &DatasetId) {
     encode_identity(out, &dataset.pool, &dataset.identity);
     encode_short(out, dataset.name.as_str().as_bytes());
 }
 
-pub(super) fn decode_dataset_id(input: &mut Decoder<'_>) -> Result<DatasetId, Malformed> {
+pub(crate) fn decode_dataset_id(input: &mut Decoder<'_>) -> Result<DatasetId, Malformed> {
     let (pool, identity) = decode_identity(input)?;
     Ok(DatasetId {
         pool,
@@ -111,7 +142,7 @@ pub(super) fn decode_dataset_id(input: &mut Decoder<'_>) -> Result<DatasetId, Ma
     })
 }
 
-pub(super) fn encode_modified_by(out: &mut Vec<u8>, modified_by: &ModifiedBy) {
+pub(crate) fn encode_modified_by(out: &mut Vec<u8>, modified_by: &ModifiedBy) {
     let name = match modified_by {
         ModifiedBy::Owner => "",
         ModifiedBy::Other(name) => name,
@@ -120,7 +151,7 @@ pub(super) fn encode_modified_by(out: &mut Vec<u8>, modified_by: &ModifiedBy) {
     out.put_bytes(name.as_bytes());
 }
 
-pub(super) fn decode_modified_by(input: &mut Decoder<'_>) -> Result<ModifiedBy, Malformed> {
+pub(crate) fn decode_modified_by(input: &mut Decoder<'_>) -> Result<ModifiedBy, Malformed> {
     let length = usize::from(input.u16()?);
     match input.text(length)? {
         "" => Ok(ModifiedBy::Owner),
@@ -128,6 +159,6 @@ pub(super) fn decode_modified_by(input: &mut Decoder<'_>) -> Result<ModifiedBy, 
     }
 }
 
-pub(super) fn metadata_key(bytes: &[u8]) -> Result<MetadataKey, Malformed> {
+pub(crate) fn metadata_key(bytes: &[u8]) -> Result<MetadataKey, Malformed> {
     MetadataKey::new(bytes).map_err(|_| Malformed("a metadata key is not well-formed"))
 }

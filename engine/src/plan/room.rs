@@ -92,7 +92,7 @@ fn stored_bytes(state: &State, dataset: &DatasetId) -> u64 {
     state
         .identity(&dataset.pool, &dataset.identity)
         .and_then(|identity| identity.dataset(&dataset.name))
-        .map_or(0, |dataset| u64::from(dataset.bytes))
+        .map_or(0, |dataset| u64::from(dataset.known().bytes))
 }
 
 pub(super) fn exceeded(limit: Limit, max: usize) -> Refusal {

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use crate::error::Refusal;
 use crate::limits::CHANGES_PER_COMMIT_MAX;
 use crate::proposal::Wish;
-use crate::types::invalid;
+use crate::types::{IdentityId, PoolId, invalid};
 
 /// Wishes of one proposal must not touch each other, so that their order does not matter.
 pub(super) fn check_shape(wishes: &[Wish]) -> Result<(), Refusal> {
@@ -30,14 +30,19 @@ pub(super) fn check_shape(wishes: &[Wish]) -> Result<(), Refusal> {
     if identities.iter().any(|(pool, _)| pools.contains(pool)) {
         return twice("a deleted pool");
     }
+    let beside: HashSet<_> = wishes.iter().filter_map(beside).collect();
     let (mut datasets, mut keys) = (HashSet::new(), HashSet::new());
     for wish in wishes {
         match wish {
             Wish::Update { dataset, .. }
             | Wish::DeleteDataset { dataset, .. }
+            | Wish::Rewrite { dataset }
+            | Wish::Republish { dataset }
+            | Wish::Import { dataset, .. }
             | Wish::CopyDataset { to: dataset, .. } => {
                 if pools.contains(&dataset.pool)
                     || identities.contains(&(&dataset.pool, &dataset.identity))
+                    || beside.contains(&(&dataset.pool, &dataset.identity))
                     || !datasets.insert(dataset)
                 {
                     return twice(&format!("dataset {dataset}"));
@@ -48,8 +53,27 @@ pub(super) fn check_shape(wishes: &[Wish]) -> Result<(), Refusal> {
                     return twice(&format!("metadata {key}"));
                 }
             }
-            Wish::DeleteIdentity { .. } | Wish::DeletePool { .. } => {}
+            Wish::ImportPool { pool, .. } if pools.contains(pool) => {
+                return twice(&format!("pool {pool}"));
+            }
+            Wish::ImportIdentity { pool, identity, .. }
+                if pools.contains(pool) || identities.contains(&(pool, identity)) =>
+            {
+                return twice(&format!("identity {identity}"));
+            }
+            Wish::DeleteIdentity { .. }
+            | Wish::DeletePool { .. }
+            | Wish::ImportIdentity { .. }
+            | Wish::ImportPool { .. } => {}
         }
     }
     Ok(())
+}
+
+/// The identity of which a wish changes what holds for names that are not known.
+fn beside(wish: &Wish) -> Option<(&PoolId, &IdentityId)> {
+    match wish {
+        Wish::ImportIdentity { pool, identity, .. } => Some((pool, identity)),
+        _ => None,
+    }
 }

@@ -3,30 +3,31 @@
 use std::io::IoSlice;
 use std::path::Path;
 
-use super::{End, Replay, Torn, directory_fault};
+use super::replay::{End, Replay};
+use super::{Torn, directory_fault};
 use crate::error::Fault;
 use crate::frame::{ALIGNMENT, Kind};
+use crate::quarantine;
 use crate::scan::Scan;
 use crate::segment::{self, Frame, NoFrame, Segment, io};
 use crate::tail::seal;
-
-/// Where torn ends are kept.
-const QUARANTINE: &str = "quarantine";
+use crate::types::{Sequence, Timestamp};
 
 impl Replay<'_> {
     /// Ends the last segment after an unclean stop, so that nothing rests on the page cache and no
     /// later reader meets the torn end.
     pub(super) fn unclean(&mut self, end: &End, length: u32) -> Result<(), Fault> {
-        let number = end.scan.segment().header.number;
+        let segment = end.scan.segment();
+        let number = segment.header.number;
         let bad = end.scan.offset();
-        if end.why == NoFrame::Later || self.was_durable(end, length)? {
+        let missing = (self.state.sequence.next(), end.expected_part);
+        if end.why == NoFrame::Later || was_durable(segment, (bad, length), missing)? {
             return Err(self.corrupt(number, bad, end.why.why()));
         }
-        let torn = last_written(end.scan.segment(), end.good, length)?;
+        let torn = last_written(segment, end.good, length)?;
         if torn > end.good {
             self.recovery.torn = Some(self.set_aside(end, torn)?);
         }
-        let segment = end.scan.segment();
         let from = end
             .unproven
             .front()
@@ -47,40 +48,14 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// Whether a frame behind the bad place proves that what is missing there had been durable:
-    /// by saying so, or by being what a later batch would begin with.
-    fn was_durable(&self, end: &End, length: u32) -> Result<bool, Fault> {
-        let missing = self.state.sequence.next();
-        let segment = end.scan.segment();
-        let mut offset = end.scan.offset() + ALIGNMENT;
-        while let Some(found) = find_frame(segment, offset, length)? {
-            match Scan::new(segment.clone(), found, length).next()? {
-                Ok(Frame { header, .. }) => {
-                    let next = header.kind == Kind::Commit
-                        && header.sequence == missing
-                        && header.part == end.expected_part;
-                    if header.proves() >= missing || next {
-                        return Ok(true);
-                    }
-                }
-                // A later version wrote it; what it proves is not known here.
-                Err(NoFrame::Later) => return Ok(true),
-                Err(_) => {}
-            }
-            offset = found + ALIGNMENT;
-        }
-        Ok(false)
-    }
-
     fn set_aside(&self, end: &End, torn: u32) -> Result<Torn, Fault> {
         let segment = end.scan.segment();
         let number = segment.header.number;
         let mut bytes = vec![0; (torn - end.good) as usize];
         segment.read(&mut bytes, end.good)?;
-        let directory = Path::new(QUARANTINE);
-        let [a, b, c, d, ..] = self.disk.random();
-        let unique = u32::from_le_bytes([a, b, c, d]);
-        let copy = directory.join(format!("{number:08}-{}-{unique:08x}.torn", end.good));
+        let directory = Path::new(quarantine::DIRECTORY);
+        let of = format!("{number:08}-{}.torn", end.good);
+        let copy = quarantine::path(self.disk.as_ref(), &of, Timestamp::now());
         let fault = |doing| {
             let copy = copy.clone();
             move |source| directory_fault(doing, &copy, source)
@@ -108,8 +83,36 @@ impl Replay<'_> {
     }
 }
 
+/// Whether a frame behind the bad place, and before an end, proves that what is missing there had
+/// been durable: by saying so, or by being what a later batch would begin with. What is missing is
+/// a part of the commit with a sequence.
+pub(crate) fn was_durable(
+    segment: &Segment,
+    (bad, end): (u32, u32),
+    (missing, part): (Sequence, u16),
+) -> Result<bool, Fault> {
+    let mut offset = bad + ALIGNMENT;
+    while let Some(found) = find_frame(segment, offset, end)? {
+        match Scan::new(segment.clone(), found, end).next()? {
+            Ok(Frame { header, .. }) => {
+                let next = header.kind == Kind::Commit
+                    && header.sequence == missing
+                    && header.part == part;
+                if header.proves() >= missing || next {
+                    return Ok(true);
+                }
+            }
+            // A later version wrote it; what it proves is not known here.
+            Err(NoFrame::Later) => return Ok(true),
+            Err(_) => {}
+        }
+        offset = found + ALIGNMENT;
+    }
+    Ok(false)
+}
+
 /// The first offset from which on a header holds, if there is one.
-fn find_frame(segment: &Segment, from: u32, end: u32) -> Result<Option<u32>, Fault> {
+pub(crate) fn find_frame(segment: &Segment, from: u32, end: u32) -> Result<Option<u32>, Fault> {
     const STEP: u32 = 1 << 20;
     let mut offset = from;
     while offset < end {
@@ -130,7 +133,7 @@ fn find_frame(segment: &Segment, from: u32, end: u32) -> Result<Option<u32>, Fau
 }
 
 /// The end of the last byte that is not zero.
-fn last_written(segment: &Segment, from: u32, end: u32) -> Result<u32, Fault> {
+pub(crate) fn last_written(segment: &Segment, from: u32, end: u32) -> Result<u32, Fault> {
     const STEP: u32 = 1 << 20;
     let (mut offset, mut last) = (from, from);
     while offset < end {

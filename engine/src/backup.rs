@@ -1,0 +1,82 @@
+//! Backups of a running store: a directory that holds everything up to one commit.
+
+use std::path::{Path, PathBuf};
+
+use crate::disk::Disk;
+use crate::error::{Error, Fault};
+use crate::manifest;
+use crate::segment;
+use crate::types::{Sequence, invalid};
+use crate::{checkpoint, root};
+
+/// How a backup is made.
+#[derive(Clone, Debug, Default)]
+pub struct BackupOptions {
+    /// Names of files in the data directory that are not the store's own and belong to it all the
+    /// same, as a server's keys do. Those that are there are copied, and restored with the rest.
+    pub beside: Vec<String>,
+}
+
+/// A backup that was made.
+#[derive(Clone, Debug, Default)]
+pub struct Backup {
+    /// The last commit in it.
+    pub sequence: Sequence,
+    /// The earliest commit to which it can be restored.
+    pub earliest: Sequence,
+    /// Files that are the store's own, under a second name: they take no space of their own as
+    /// long as the store has them, too.
+    pub linked: u64,
+    /// Files that had to be copied.
+    pub copied: u64,
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// Bytes of copied files.
+    pub copied_bytes: u64,
+    /// Checkpoints of the store that do not hold and are not in the backup. Run `syncline check`.
+    pub damaged: Vec<Fault>,
+}
+
+/// Directories of a backup, which are those of a store.
+pub(crate) const DIRECTORIES: [&str; 3] = [
+    checkpoint::DIRECTORY,
+    segment::DIRECTORY,
+    segment::COLD_DIRECTORY,
+];
+
+/// Prepares a directory to become a backup or a store; it must be empty.
+pub(crate) fn begin(disk: &dyn Disk) -> Result<(), Error> {
+    let top = Path::new("");
+    let fault = |doing| move |source| Fault::of_io(doing, Path::new("."), source);
+    let names = disk.list(top).map_err(fault("list"))?;
+    if names.iter().any(|name| name != "LOCK") {
+        return Err(invalid("target", "is not empty").into());
+    }
+    manifest::begin(disk)?;
+    for directory in DIRECTORIES {
+        disk.create_directory(Path::new(directory))
+            .map_err(fault("create a directory in"))?;
+    }
+    disk.sync_directory(top)
+        .map_err(fault("make names last for"))?;
+    Ok(())
+}
+
+/// Makes the names in the directories last.
+pub(crate) fn sync_directories(disk: &dyn Disk) -> Result<(), Fault> {
+    for directory in DIRECTORIES {
+        let path = Path::new(directory);
+        disk.sync_directory(path)
+            .map_err(|source| Fault::of_io("make names last for", path, source))?;
+    }
+    Ok(())
+}
+
+/// The path of a file beside the store's own.
+pub(crate) fn beside(name: &str) -> Result<PathBuf, Error> {
+    let own = [manifest::NAME, root::NAME, "LOCK", "", ".", ".."];
+    if name.contains('/') || own.contains(&name) || DIRECTORIES.contains(&name) {
+        return Err(invalid("beside", format!("{name:?} is not a file beside the store")).into());
+    }
+    Ok(name.into())
+}

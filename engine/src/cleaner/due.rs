@@ -1,0 +1,91 @@
+//! What is due: which segment to release, when to write a checkpoint, when to sweep.
+
+use std::sync::Arc;
+
+use super::cold::Dead;
+use super::{Cleaner, Work};
+use crate::errand::Errand;
+use crate::error::Error;
+use crate::log::Indexed;
+
+/// How long after a deletion the segment that holds what was deleted is ended, at the latest: so
+/// that the time after which it goes does not depend on how much is written.
+const ROTATE_AFTER_MS: u64 = 20 * 60 * 1000;
+/// Segments that wait to be released before the cleaner does not rest any more.
+const BACKLOG_SEGMENTS: u64 = 2;
+/// How long garbage waits for a checkpoint when nothing else asks for one.
+const GARBAGE_WAITS_MS: u64 = 5 * 60 * 1000;
+
+impl Cleaner {
+    /// The oldest segment, if the feed need not reach back to it any more.
+    pub(super) fn next_to_release(&self) -> Option<Arc<Indexed>> {
+        let log = &self.store.log;
+        let segments = log.segments();
+        let oldest = segments.first()?;
+        let written = self.store.watermark.get().position.segment;
+        if log.active() == Some(oldest.header.number) || oldest.header.number > written {
+            return None;
+        }
+        let bytes: u64 = segments.iter().map(|segment| segment.bytes()).sum();
+        let next = segments.get(1);
+        let newest = next.map_or_else(|| self.store.state().time, |next| next.started());
+        let age = (self.clock)().get().saturating_sub(newest.get());
+        let over = age > self.upkeep.retention_ms || bytes > self.upkeep.retention_bytes;
+        let unread = |reader| next.is_none_or(|next| next.header.base > reader);
+        let held = self.store.readers.slowest_held().is_some_and(unread);
+        (over && !(held && bytes <= self.upkeep.pin_bytes)).then(|| Arc::clone(oldest))
+    }
+
+    /// Whether the log is so much longer than it should be that commits must share the disk.
+    pub(super) fn is_behind(&self) -> bool {
+        let log = &self.store.log;
+        let (_, bytes) = log.size();
+        let allowed = self.upkeep.retention_bytes;
+        let held = self.store.readers.slowest_held().is_some();
+        !held && bytes > allowed.saturating_add(BACKLOG_SEGMENTS * log.spares.segment_bytes())
+    }
+
+    pub(super) fn checkpoint_is_due(&self, work: &Work) -> bool {
+        let (position, sequence) = work.saved;
+        let log_bytes = self.store.log.bytes_after(position);
+        let threshold = self
+            .upkeep
+            .checkpoint_bytes
+            .max(2 * work.figures.checkpoint_bytes);
+        let waited = (self.clock)().get().saturating_sub(work.saved_at.get());
+        let garbage = work.figures.garbage_bytes;
+        let durable = self.store.watermark.get().sequence;
+        log_bytes >= threshold && durable > sequence
+            || self.garbage_waits(work) && (garbage >= threshold || waited >= GARBAGE_WAITS_MS)
+    }
+
+    /// Ends the segment with what was deleted, so that its time can come.
+    pub(super) fn rotate_if_due(&self, work: &mut Work) -> Result<(), Error> {
+        let Some(deleted) = self.store.state().deleted else {
+            return Ok(());
+        };
+        let (up_to, rotated_at) = work.rotated;
+        let now = (self.clock)();
+        let age = now
+            .get()
+            .saturating_sub(deleted.since.max(rotated_at).get());
+        let wait = ROTATE_AFTER_MS.min(self.upkeep.retention_ms);
+        if age >= wait && deleted.last > up_to && self.store.log.active().is_some() {
+            let up_to = self.store.watermark.get().sequence;
+            self.writer.send(Errand::Rotate)?;
+            work.rotated = (up_to, now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn sweep_if_due(&self, work: &mut Work) -> Result<(), Error> {
+        let Some(deleted) = self.store.state().deleted else {
+            return Ok(());
+        };
+        let age = (self.clock)().get().saturating_sub(deleted.since.get());
+        if age >= self.upkeep.retention_ms {
+            self.sweep(work, Dead::Deleted)?;
+        }
+        Ok(())
+    }
+}

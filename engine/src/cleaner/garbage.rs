@@ -1,0 +1,118 @@
+//! Files that nothing names any more, on their way out.
+
+use std::path::Path;
+
+use super::{Cleaner, Work};
+use crate::error::{Error, Fault};
+use crate::quarantine;
+use crate::segment;
+
+/// A segment that nothing names.
+pub(super) struct Garbage {
+    pub(super) number: u32,
+    pub(super) bytes: u64,
+    /// The first checkpoint that certainly does not name it.
+    pub(super) freed: u32,
+    /// What the exports' clock said when it was freed.
+    pub(super) tick: u64,
+}
+
+/// What becomes of old segments of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Old {
+    /// The next one, once what they held is written over.
+    Recycle,
+    /// Nothing: what they held is to be gone at once.
+    Remove,
+}
+
+impl Work {
+    pub(super) fn is_garbage(&self, number: u32) -> bool {
+        self.garbage.iter().any(|garbage| garbage.number == number)
+    }
+}
+
+impl Cleaner {
+    /// Gives a segment up: from now on nothing new names it.
+    pub(super) fn free(&self, work: &mut Work, number: u32, bytes: u64) {
+        work.garbage.push(Garbage {
+            number,
+            bytes,
+            freed: work.last + 1,
+            tick: self.store.pins.tick(),
+        });
+        work.figures.garbage_bytes += bytes;
+        self.publish(work);
+    }
+
+    /// Whether another checkpoint would let a file go.
+    pub(super) fn garbage_waits(&self, work: &Work) -> bool {
+        let oldest = oldest(work);
+        work.garbage.iter().any(|garbage| garbage.freed > oldest)
+    }
+
+    /// Takes the files away that no checkpoint and no export needs.
+    pub(super) fn drop_garbage(&self, work: &mut Work, old: Old) -> Result<(), Error> {
+        let pins = &self.store.pins;
+        let oldest = oldest(work);
+        let pinned = pins.oldest();
+        let held = |garbage: &Garbage| pinned.is_some_and(|pinned| pinned <= garbage.tick);
+        let (gone, mut left): (Vec<_>, Vec<_>) = std::mem::take(&mut work.garbage)
+            .into_iter()
+            .partition(|garbage| garbage.freed <= oldest && !held(garbage));
+        let pinned_bytes: u64 = left
+            .iter()
+            .filter(|garbage| garbage.freed <= oldest)
+            .map(|garbage| garbage.bytes)
+            .sum();
+        if pinned_bytes > self.upkeep.pin_bytes {
+            pins.overrun();
+        }
+        let mut failed = None;
+        for garbage in gone {
+            if let Err(fault) = self.remove(garbage.number, old) {
+                failed = Some(fault);
+                left.push(garbage);
+            }
+        }
+        work.figures.garbage_bytes = left.iter().map(|garbage| garbage.bytes).sum();
+        work.garbage = left;
+        failed.map_or(Ok(()), |fault| Err(fault.into()))
+    }
+
+    fn remove(&self, number: u32, old: Old) -> Result<(), Fault> {
+        let log = &self.store.log;
+        if segment::is_cold(number) {
+            log.cold.forget(number);
+            self.store.state_mut().live.remove(&number);
+        } else if old == Old::Recycle && log.spares.recycle(number) {
+            return Ok(());
+        }
+        let path = segment::path(number);
+        match log.disk.remove(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|source| segment::io("remove", number, source)),
+        }
+    }
+
+    /// Takes copies of damaged bytes away that are older than this.
+    pub(super) fn tidy_quarantine(&self, age_ms: u64) -> Result<(), Error> {
+        let now = (self.clock)();
+        let before = now.get().saturating_sub(age_ms);
+        let disk = &self.store.log.disk;
+        for name in quarantine::older_than(disk.as_ref(), before)? {
+            let path = Path::new(quarantine::DIRECTORY).join(name);
+            disk.remove(&path)
+                .map_err(|source| Fault::of_io("remove", &path, source))?;
+        }
+        Ok(())
+    }
+}
+
+/// The oldest checkpoint with which the store may be opened; zero: the log from its beginning.
+fn oldest(work: &Work) -> u32 {
+    match work.kept.as_slice() {
+        [older, _] => older.number,
+        _ => 0,
+    }
+}

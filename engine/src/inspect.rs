@@ -1,0 +1,133 @@
+//! Figures of a directory that no process has open, read without changing anything.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::check::{existing, lock, open_frozen};
+use crate::checkpoint;
+use crate::disk::{Disk, Frozen};
+use crate::error::{Error, Fault};
+use crate::recovery::Opened;
+use crate::segment::COLD;
+use crate::types::{Sequence, SyncCount};
+
+/// What is in a directory.
+#[derive(Clone, Debug, Default)]
+pub struct Inspection {
+    /// The id of the store, which its cursors carry.
+    pub store: Uuid,
+    /// The last commit.
+    pub sequence: Sequence,
+    /// The last commit that the feed does not reach any more.
+    pub feed_floor: Sequence,
+    /// Counts up to this one may have been issued by what was lost before a restore or a repair.
+    pub base: SyncCount,
+    /// Pools that have identities, or had some.
+    pub pools: u64,
+    /// Identities that have datasets, or had some.
+    pub identities: u64,
+    /// Datasets that exist.
+    pub datasets: u64,
+    /// Bytes of keys and values of all records.
+    pub bytes: u64,
+    /// Metadata keys that have a value.
+    pub metadata: u64,
+    /// Segments of the log.
+    pub log_segments: u64,
+    /// Bytes of frames in the log.
+    pub log_bytes: u64,
+    /// Checkpoints that hold, at most two.
+    pub checkpoints: u64,
+    /// Bytes of their files.
+    pub checkpoint_bytes: u64,
+    /// The cold segments, ordered by number.
+    pub cold: Vec<ColdFill>,
+    /// A crash left the last batch unfinished: so many bytes of it.
+    pub torn_bytes: u64,
+}
+
+/// How much of a cold segment lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ColdFill {
+    /// The number in its file name.
+    pub number: u32,
+    /// Bytes of frames.
+    pub bytes: u64,
+    /// Bytes of them that the directory names.
+    pub live: u64,
+}
+
+impl Inspection {
+    /// Bytes of frames in all cold segments.
+    #[must_use]
+    pub fn cold_bytes(&self) -> u64 {
+        self.cold.iter().map(|segment| segment.bytes).sum()
+    }
+
+    /// Bytes of them that the directory names.
+    #[must_use]
+    pub fn cold_live_bytes(&self) -> u64 {
+        self.cold.iter().map(|segment| segment.live).sum()
+    }
+}
+
+/// Reads the figures of the store in a directory, and changes nothing in it.
+///
+/// # Errors
+/// Those of opening a store; [`Fault::Io`] if there is no such directory.
+pub fn inspect(directory: impl AsRef<Path>) -> Result<Inspection, Error> {
+    inspect_on(existing(directory.as_ref())?)
+}
+
+/// As [`inspect`], on a disk of the caller's.
+///
+/// # Errors
+/// Those of [`inspect`].
+pub fn inspect_on(disk: Arc<dyn Disk>) -> Result<Inspection, Error> {
+    let _lock = lock(&disk)?;
+    let disk: Arc<dyn Disk> = Arc::new(Frozen(disk));
+    let opened = open_frozen(&disk)?;
+    Ok(figures(disk.as_ref(), &opened)?)
+}
+
+fn figures(disk: &dyn Disk, opened: &Opened) -> Result<Inspection, Fault> {
+    let Opened {
+        state, log, kept, ..
+    } = opened;
+    let mut checkpoint_bytes = 0;
+    for written in &kept.checkpoints {
+        let path = checkpoint::path(written.number);
+        let length = disk.open(&path).and_then(|file| file.length());
+        checkpoint_bytes += length.map_err(|source| Fault::of_io("measure", &path, source))?;
+    }
+    let pools = || state.pools.values();
+    let (log_segments, log_bytes) = log.size();
+    let live = |number| state.live.get(&number).copied().unwrap_or(0);
+    let cold = log.cold.all();
+    let cold = cold.iter().map(|segment| ColdFill {
+        number: segment.header.number & !COLD,
+        bytes: segment.bytes(),
+        live: u64::try_from(live(segment.header.number)).unwrap_or(0),
+    });
+    let first = log.segments().first().map(|segment| segment.header.base);
+    let torn = opened.recovery.torn.as_ref();
+    Ok(Inspection {
+        store: log.root.uuid,
+        sequence: state.sequence,
+        feed_floor: first.unwrap_or(state.sequence),
+        base: state.base,
+        pools: state.pools.len() as u64,
+        identities: pools().map(|pool| pool.identities.len() as u64).sum(),
+        datasets: pools().map(|pool| pool.datasets).sum(),
+        bytes: pools().map(|pool| pool.bytes).sum(),
+        metadata: state.metadata.len() as u64,
+        log_segments: log_segments as u64,
+        log_bytes,
+        checkpoints: kept.checkpoints.len() as u64,
+        checkpoint_bytes,
+        cold: cold.collect(),
+        torn_bytes: torn.map_or(0, |torn| torn.bytes),
+    })
+}

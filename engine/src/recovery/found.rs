@@ -1,0 +1,202 @@
+//! What is in a data directory, by name.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{
+    Kept, REPAIR_CUT_SHORT, UNFINISHED_REPAIR, directory_fault, is_leftover, make_directory,
+};
+use crate::checkpoint::{self, Checkpoint, Written};
+use crate::disk::Disk;
+use crate::error::Fault;
+use crate::quarantine;
+use crate::root::Root;
+use crate::segment::{self, COLD, COLD_DIRECTORY, Segment};
+use crate::types::Timestamp;
+
+/// Names in a data directory, read once.
+pub(crate) struct Found {
+    pub(crate) root: Option<Root>,
+    /// Numbers of hot segments, in order.
+    pub(crate) hot: Vec<u32>,
+    /// Numbers of cold segments, in order.
+    pub(crate) cold: Vec<u32>,
+    /// Numbers of checkpoints, in order.
+    pub(crate) checkpoints: Vec<u32>,
+    leftovers: Vec<std::path::PathBuf>,
+}
+
+impl Found {
+    pub(super) fn look(disk: &Arc<dyn Disk>) -> Result<Self, Fault> {
+        let names = disk
+            .list(Path::new(""))
+            .map_err(|source| directory_fault("list", Path::new(""), source))?;
+        if names.iter().any(|name| name == UNFINISHED_REPAIR) {
+            return Err(Fault::Corrupt {
+                path: UNFINISHED_REPAIR.into(),
+                offset: 0,
+                sequence: None,
+                why: REPAIR_CUT_SHORT,
+            });
+        }
+        let root = Root::read(disk.as_ref())?;
+        for directory in [segment::DIRECTORY, COLD_DIRECTORY, checkpoint::DIRECTORY] {
+            make_directory(disk, directory)?;
+        }
+        disk.sync_directory(Path::new(""))
+            .map_err(|source| directory_fault("make a name last for", Path::new(""), source))?;
+        Ok(Self {
+            root,
+            ..Self::names(disk)?
+        })
+    }
+
+    /// Reads the names alone.
+    pub(crate) fn names(disk: &Arc<dyn Disk>) -> Result<Self, Fault> {
+        let mut leftovers = Vec::new();
+        let mut numbers = |directory: &str, number: &dyn Fn(&str) -> Option<u32>| {
+            let path = Path::new(directory);
+            let names = disk
+                .list(path)
+                .map_err(|source| directory_fault("list", path, source))?;
+            leftovers.extend(
+                names
+                    .iter()
+                    .filter(|name| is_leftover(name))
+                    .map(|name| path.join(name)),
+            );
+            let mut numbers: Vec<_> = names.iter().filter_map(|name| number(name)).collect();
+            numbers.sort_unstable();
+            Ok::<_, Fault>(numbers)
+        };
+        Ok(Self {
+            root: None,
+            hot: numbers(segment::DIRECTORY, &segment::number)?,
+            cold: numbers(COLD_DIRECTORY, &|name| {
+                segment::number(name).map(|number| number | COLD)
+            })?,
+            checkpoints: numbers(checkpoint::DIRECTORY, &checkpoint::number)?,
+            leftovers,
+        })
+    }
+
+    /// The newest checkpoint that holds; those that do not are set aside.
+    pub(super) fn checkpoint(
+        &self,
+        disk: &Arc<dyn Disk>,
+        damaged: &mut Vec<Fault>,
+    ) -> Result<(Option<Checkpoint>, Kept), Fault> {
+        let mut kept = Kept {
+            last: self.checkpoints.last().copied().unwrap_or(0),
+            first_hot: 1,
+            ..Kept::default()
+        };
+        for (at, &number) in self.checkpoints.iter().enumerate().rev() {
+            let read = checkpoint::read(disk.as_ref(), number).and_then(|found| self.ours(found));
+            match read {
+                Ok(found) => {
+                    let older = at.checked_sub(1).map(|at| self.checkpoints[at]);
+                    kept.checkpoints.extend(older.map(|number| Written {
+                        number,
+                        bytes: found.bytes,
+                    }));
+                    kept.checkpoints.push(Written {
+                        number,
+                        bytes: found.bytes,
+                    });
+                    return Ok((Some(found), kept));
+                }
+                Err(fault @ Fault::Corrupt { .. }) => damaged.push(fault),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok((None, kept))
+    }
+
+    fn ours(&self, found: Checkpoint) -> Result<Checkpoint, Fault> {
+        let foreign = |root: &Root| found.head.lineage != root.lineage.into_bytes();
+        if self.root.as_ref().is_some_and(foreign) {
+            return Err(Fault::Corrupt {
+                path: checkpoint::path(found.head.number),
+                offset: 0,
+                sequence: None,
+                why: "the checkpoint belongs to another store",
+            });
+        }
+        Ok(found)
+    }
+
+    /// Without a checkpoint the log must reach back to the beginning.
+    pub(super) fn check_whole(&self, damaged: Option<&Fault>) -> Result<(), Fault> {
+        let begun = self.root.is_some_and(|root| root.begun);
+        if (begun && self.hot.is_empty()) || self.hot.first().is_some_and(|&first| first > 1) {
+            return Err(damaged.cloned().unwrap_or_else(|| Fault::Corrupt {
+                path: segment::DIRECTORY.into(),
+                offset: 0,
+                sequence: None,
+                why: "the beginning of the log is missing, and there is no checkpoint",
+            }));
+        }
+        Ok(())
+    }
+
+    /// The root of a store that is new, or of the first version, which had none.
+    pub(super) fn make_root(&self, disk: &Arc<dyn Disk>) -> Result<Root, Fault> {
+        if let Some(&number) = self.checkpoints.first() {
+            return Err(Fault::Corrupt {
+                path: crate::root::NAME.into(),
+                offset: 0,
+                sequence: None,
+                why: match number {
+                    _ if self.hot.is_empty() => "the file is missing, and so is the log",
+                    _ => "the file is missing",
+                },
+            });
+        }
+        let mut root = Root::new(disk.as_ref());
+        if let Some(&first) = self.hot.first() {
+            let file = disk
+                .open(&segment::path(first))
+                .map_err(|source| segment::io("open", first, source))?;
+            root.lineage = Segment::open(first, file)?.header.store;
+            root.uuid = root.lineage;
+            root.begun = true;
+        }
+        root.write(disk.as_ref())?;
+        Ok(root)
+    }
+
+    /// Takes away what a crash left of files that were not finished, and sets the checkpoints
+    /// aside that are newer than the one that holds.
+    pub(super) fn tidy_up(
+        &self,
+        disk: &Arc<dyn Disk>,
+        damaged: &[Fault],
+        kept: &Kept,
+    ) -> Result<(), Fault> {
+        // Those before the older one that is kept were to be removed.
+        let oldest = kept.checkpoints.first().map_or(0, |oldest| oldest.number);
+        for &number in self.checkpoints.iter().filter(|&&number| number < oldest) {
+            let path = checkpoint::path(number);
+            disk.remove(&path)
+                .map_err(|source| directory_fault("tidy up", &path, source))?;
+        }
+        for &number in self.checkpoints.iter().rev().take(damaged.len()) {
+            set_aside(disk, number)?;
+        }
+        for path in &self.leftovers {
+            disk.remove(path)
+                .map_err(|source| directory_fault("tidy up", path, source))?;
+        }
+        Ok(())
+    }
+}
+
+/// Puts a damaged checkpoint where it is in nobody's way.
+fn set_aside(disk: &Arc<dyn Disk>, number: u32) -> Result<(), Fault> {
+    make_directory(disk, quarantine::DIRECTORY)?;
+    let from = checkpoint::path(number);
+    let to = quarantine::path(disk.as_ref(), &format!("{number:08}.ckp"), Timestamp::now());
+    disk.rename(&from, &to)
+        .map_err(|source| directory_fault("set aside", &from, source))
+}
