@@ -50,6 +50,9 @@ fn open(directory: &std::path::Path) -> Engine {
     let options = Options {
         cache_bytes: 64 << 10,
         segment_bytes: 64 << 10,
+        // The cleaner is at work all the time.
+        checkpoint_bytes: 64 << 10,
+        feed_retention_bytes: 1 << 20,
         ..Options::default()
     };
     Engine::open(directory, options).unwrap()
@@ -154,7 +157,8 @@ fn write(engine: &Engine, seed: u64, acknowledged: &AtomicU64) {
 
 /// Follows the feed from its beginning until the store is closed: no commit is missing.
 fn follow(engine: &Engine, start: Cursor) {
-    let mut feed = engine.feed(start).unwrap();
+    // The log waits for whoever has a name.
+    let mut feed = engine.feed(start).unwrap().named("follower");
     let mut counts: HashMap<DatasetId, u64> = HashMap::new();
     let mut last = 0;
     loop {
@@ -193,6 +197,7 @@ fn follow(engine: &Engine, start: Cursor) {
                         counts.retain(|id, _| (id.pool, id.identity) != (pool, identity));
                     }
                     FeedChange::DeletedPool { pool } => counts.retain(|id, _| id.pool != pool),
+                    FeedChange::Whole { dataset, .. } => panic!("nobody wrote {dataset} again"),
                 }
             }
         }

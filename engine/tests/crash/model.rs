@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syncline_engine::{
     DatasetId, Engine, Expected, FeedChange, FeedCommit, IdentityId, Listing, MetadataKey, Patch,
-    PatchOp, PoolId, Proposal, Wish,
+    PatchOp, PoolId, Proposal, Record, Wish,
 };
 
 /// One dataset, possibly deleted.
@@ -119,6 +119,12 @@ impl Model {
                 };
                 self.datasets.insert(to.clone(), copy);
                 true
+            }
+            Wish::Rewrite { dataset } | Wish::Republish { dataset } => {
+                before.datasets.get(dataset).is_some_and(|d| d.exists)
+            }
+            Wish::Import { .. } | Wish::ImportIdentity { .. } | Wish::ImportPool { .. } => {
+                unreachable!("the workload imports nothing")
             }
             Wish::DeleteDataset { dataset, .. } => match self.datasets.get_mut(dataset) {
                 Some(dataset) if dataset.exists => {
@@ -249,10 +255,22 @@ impl Model {
                     dataset.sync_count = sync_count.get();
                     for record in records {
                         assert_eq!(record.sync_count, *sync_count, "only news is told");
-                        let value = record.value.as_ref().map(|value| value.as_str().to_owned());
-                        let key = record.key.as_str().to_owned();
-                        dataset.records.insert(key, (value, sync_count.get()));
+                        dataset.records.extend([told(record)]);
                     }
+                }
+                FeedChange::Whole {
+                    dataset,
+                    sync_count,
+                    records,
+                    ..
+                } => {
+                    let known = self.datasets.get(dataset).expect("it was told of");
+                    let told = Dataset {
+                        records: records.iter().map(told).collect(),
+                        ..known.clone()
+                    };
+                    assert_eq!(sync_count.get(), known.sync_count);
+                    assert_eq!(&told, known, "what is told again is what was told");
                 }
                 FeedChange::DeletedDataset {
                     dataset,
@@ -278,6 +296,12 @@ impl Model {
     }
 }
 
+fn told(record: &Record) -> (String, (Option<String>, u64)) {
+    let value = record.value.as_ref().map(|value| value.as_str().to_owned());
+    let key = record.key.as_str().to_owned();
+    (key, (value, record.sync_count.get()))
+}
+
 /// Whether two wishes are about the same thing.
 fn touch(wishes: &[Wish]) -> bool {
     let same = |a: &Wish, b: &Wish| match (scope(a), scope(b)) {
@@ -296,6 +320,9 @@ fn scope(wish: &Wish) -> (Option<Vec<String>>, Option<&MetadataKey>) {
     match wish {
         Wish::Update { dataset, .. }
         | Wish::DeleteDataset { dataset, .. }
+        | Wish::Rewrite { dataset }
+        | Wish::Republish { dataset }
+        | Wish::Import { dataset, .. }
         | Wish::CopyDataset { to: dataset, .. } => {
             let DatasetId {
                 pool,
@@ -311,10 +338,12 @@ fn scope(wish: &Wish) -> (Option<Vec<String>>, Option<&MetadataKey>) {
                 None,
             )
         }
-        Wish::DeleteIdentity { pool, identity } => {
+        Wish::DeleteIdentity { pool, identity } | Wish::ImportIdentity { pool, identity, .. } => {
             (Some(vec![pool.to_string(), identity.to_string()]), None)
         }
-        Wish::DeletePool { pool } => (Some(vec![pool.to_string()]), None),
+        Wish::DeletePool { pool } | Wish::ImportPool { pool, .. } => {
+            (Some(vec![pool.to_string()]), None)
+        }
         Wish::PutMetadata { key, .. } | Wish::DeleteMetadata { key, .. } => (None, Some(key)),
     }
 }

@@ -91,6 +91,12 @@ fn wish(random: &mut Random, model: &Model) -> Wish {
             }
         }
         9 => Wish::DeleteMetadata { key, expected },
+        12 => Wish::Rewrite {
+            dataset: dataset(random),
+        },
+        13 => Wish::Republish {
+            dataset: dataset(random),
+        },
         10 | 11 => {
             let (from, to) = (dataset(random), dataset(random));
             let name = name(&format!("{}.{}", from.name, from.identity));

@@ -1,0 +1,154 @@
+//! Bugs that were found by reading, each told by the test that shows it.
+
+use std::path::PathBuf;
+
+use syncline_engine::disk::Failure;
+use syncline_engine::{
+    DatasetId, Engine, Expected, MetadataKey, ModifiedBy, Proposal, Scope, Wish,
+};
+
+use crate::scene::{HOUR, MINUTE, Scene, check, dataset, fill, put, update, value_of, write};
+
+fn secretly(engine: &Engine) -> DatasetId {
+    fill(engine, 30, 1);
+    let secret = dataset(1, 500, "data");
+    write(
+        engine,
+        &secret,
+        "secret-key",
+        &"very-secret-value".repeat(50),
+    );
+    put(engine, "secret/metadata", b"very-secret-metadata");
+    for number in 0..100 {
+        write(
+            engine,
+            &dataset(2, 600 + number, "data"),
+            "k",
+            &"y".repeat(1500),
+        );
+    }
+    secret
+}
+
+#[test]
+fn what_was_deleted_goes_though_its_name_is_in_use_again() {
+    // The sweep asked only whether the name was known.
+    let scene = Scene::new(u64::MAX / 2);
+    let engine = scene.open();
+    let secret = secretly(&engine);
+    scene.pass(&engine, 26 * HOUR);
+    let wishes = vec![
+        Wish::DeleteDataset {
+            dataset: secret.clone(),
+            modified_by: ModifiedBy::Owner,
+        },
+        Wish::DeleteMetadata {
+            key: MetadataKey::new(&b"secret/metadata"[..]).unwrap(),
+            expected: Expected::Something,
+        },
+    ];
+    let proposal = Proposal {
+        wishes,
+        ..Proposal::default()
+    };
+    engine.commit(proposal).unwrap();
+    scene.pass(&engine, 5 * MINUTE);
+    engine.commit(update(&secret, "other", "harmless")).unwrap();
+    put(&engine, "secret/metadata", b"harmless");
+    scene.pass(&engine, 25 * HOUR);
+    assert_eq!(scene.holding(b"very-secret"), [] as [PathBuf; 0]);
+    assert_eq!(
+        value_of(&engine, &secret, "other").as_deref(),
+        Some("harmless")
+    );
+}
+
+#[test]
+fn a_purge_takes_out_what_was_replaced_after_it_had_moved() {
+    // Segments were left alone in which every name was still known.
+    let scene = Scene::new(u64::MAX / 2);
+    let engine = scene.open();
+    let secret = secretly(&engine);
+    scene.pass(&engine, 26 * HOUR);
+    write(&engine, &secret, "secret-key", "harmless");
+    put(&engine, "secret/metadata", b"harmless");
+    assert!(!scene.holding(b"very-secret").is_empty());
+    engine.purge().unwrap();
+    assert_eq!(scene.holding(b"very-secret"), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn a_pool_that_is_deleted_under_an_export_stops_nothing() {
+    // What the export kept counted as living, and cleaning took it for corruption.
+    let scene = Scene::new(u64::MAX / 2);
+    let engine = scene.open();
+    fill(&engine, 30, 1);
+    scene.pass(&engine, 26 * HOUR);
+    let position = engine.export(Scope::All).unwrap().suspend();
+    let pool = dataset(0, 0, "data").pool;
+    engine.commit(Wish::DeletePool { pool }).unwrap();
+    scene.pass(&engine, 72 * HOUR);
+    let all = engine.resume_export(&position).unwrap();
+    assert!(all.map(Result::unwrap).count() > 60);
+    scene.pass(&engine, 2 * HOUR);
+    assert_eq!(scene.holding(b"1-9-2-1-9-2"), [] as [PathBuf; 0]);
+}
+
+#[test]
+fn a_checkpoint_that_could_not_be_removed_is_removed_by_opening() {
+    // Opening kept it for ever, with the names of what was deleted.
+    let scene = Scene::new(128 << 10);
+    let engine = scene.open();
+    fill(&engine, 30, 1);
+    engine.compact().unwrap();
+    fill(&engine, 30, 2);
+    scene.disk.fail_chosen_once(Failure::Io, |path, call| {
+        path.starts_with("checkpoint") && format!("{call:?}").starts_with("Remove")
+    });
+    engine.compact().unwrap_err();
+    let disk = scene.disk.restart();
+    std::mem::forget(engine);
+    let scene = Scene { disk, ..scene };
+    let engine = scene.open();
+    engine.purge().unwrap();
+    assert_eq!(scene.files("checkpoint").len(), 2);
+    check(&engine, 30, 2);
+}
+
+#[test]
+fn a_frame_that_does_not_hold_stops_retention_and_nothing_else() {
+    // One error ended every round before checkpoints were written.
+    let scene = Scene::new(128 << 10);
+    let engine = scene.open();
+    fill(&engine, 30, 1);
+    scene.disk.flip_bit("hot/00000001.log", 30_000, 3);
+    for generation in 2..22 {
+        fill(&engine, 30, generation);
+        let _ = engine.maintain();
+    }
+    let upkeep = engine.upkeep();
+    let trouble = upkeep.trouble.expect("it is told").to_string();
+    assert!(trouble.contains("hot/00000001.log"), "{trouble}");
+    assert!(upkeep.checkpoints > 0, "checkpoints go on");
+    check(&engine, 30, 21);
+}
+
+#[test]
+fn a_disk_that_is_nearly_full_is_left_by_cleaning() {
+    // Each round spent the last bytes on a new file before it let old ones go.
+    for spare in [400, 800, 1500] {
+        let scene = Scene::new(u64::MAX / 2);
+        let engine = scene.open();
+        fill(&engine, 300, 1);
+        scene.clock_forward(25 * HOUR);
+        scene.disk.set_capacity(Some(scene.bytes() + (spare << 10)));
+        for _ in 0..100 {
+            scene.clock_forward(6 * MINUTE);
+            let _ = engine.maintain();
+        }
+        let upkeep = engine.upkeep();
+        assert!(upkeep.trouble.is_none(), "{spare} KiB: {upkeep:?}");
+        assert_eq!(upkeep.garbage_bytes, 0, "{spare} KiB");
+        check(&engine, 300, 1);
+    }
+}

@@ -1,0 +1,161 @@
+//! A store on a simulated disk, and what is written to it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use syncline_engine::disk::SimDisk;
+use syncline_engine::{
+    DatasetId, DatasetName, Engine, Expected, IdentityId, Listing, MetadataKey, MetadataValue,
+    ModifiedBy, Options, Patch, PatchOp, PoolId, RecordKey, RecordValue, SyncCount, Timestamp,
+    Wish,
+};
+
+pub const MINUTE: u64 = 60_000;
+pub const HOUR: u64 = 60 * MINUTE;
+
+/// A store on a simulated disk, with a clock that is moved by hand.
+pub struct Scene {
+    pub disk: SimDisk,
+    pub clock: Arc<AtomicU64>,
+    pub retention_bytes: u64,
+}
+
+impl Scene {
+    pub fn new(retention_bytes: u64) -> Self {
+        Self {
+            disk: SimDisk::new(7),
+            clock: Arc::new(AtomicU64::new(1_700_000_000_000)),
+            retention_bytes,
+        }
+    }
+
+    pub fn open(&self) -> Engine {
+        let clock = Arc::clone(&self.clock);
+        let options = Options {
+            segment_bytes: 64 << 10,
+            cache_bytes: 64 << 10,
+            checkpoint_bytes: 128 << 10,
+            feed_retention_bytes: self.retention_bytes,
+            clock: Arc::new(move || Timestamp::new(clock.load(Ordering::Relaxed)).unwrap()),
+            threads: false,
+            ..Options::default()
+        };
+        Engine::open_on(Arc::new(self.disk.clone()), options).unwrap()
+    }
+
+    /// Moves the clock, and nothing else.
+    pub fn clock_forward(&self, time: u64) {
+        self.clock.fetch_add(time, Ordering::Relaxed);
+    }
+
+    /// Lets time go by, with a look after the store every five minutes.
+    pub fn pass(&self, engine: &Engine, time: u64) {
+        for _ in 0..time / (5 * MINUTE) {
+            self.clock.fetch_add(5 * MINUTE, Ordering::Relaxed);
+            engine.maintain().unwrap();
+        }
+    }
+
+    pub fn files(&self, directory: &str) -> Vec<PathBuf> {
+        let mut files = self.disk.files();
+        files.retain(|path| path.starts_with(directory));
+        files
+    }
+
+    pub fn bytes(&self) -> u64 {
+        let length = |path: &PathBuf| self.disk.live_bytes(path).unwrap().len() as u64;
+        self.disk.files().iter().map(length).sum()
+    }
+
+    /// Files that hold some bytes anywhere.
+    pub fn holding(&self, needle: &[u8]) -> Vec<PathBuf> {
+        let holds = |path: &PathBuf| {
+            let bytes = self.disk.live_bytes(path).unwrap();
+            bytes.windows(needle.len()).any(|window| window == needle)
+        };
+        self.disk.files().into_iter().filter(holds).collect()
+    }
+}
+
+pub fn pool(number: u32) -> PoolId {
+    PoolId::parse(&format!("eu:0000{number:04}-0000-4000-8000-00000000aaaa")).unwrap()
+}
+
+pub fn identity(number: u32) -> IdentityId {
+    IdentityId::parse(&format!("eu:0000{number:04}-0000-4000-8000-00000000bbbb")).unwrap()
+}
+
+pub fn dataset(pool_number: u32, identity_number: u32, name: &str) -> DatasetId {
+    DatasetId {
+        pool: pool(pool_number),
+        identity: identity(identity_number),
+        name: DatasetName::parse(name).unwrap(),
+    }
+}
+
+/// A write of a record that was not there.
+pub fn update(dataset: &DatasetId, key: &str, value: &str) -> Wish {
+    let patch = Patch {
+        key: RecordKey::parse(key).unwrap(),
+        op: PatchOp::Replace(RecordValue::parse(value).unwrap()),
+        sync_count: SyncCount::ZERO,
+        device_modified: None,
+    };
+    Wish::Update {
+        dataset: dataset.clone(),
+        patches: vec![patch],
+        modified_by: ModifiedBy::Owner,
+    }
+}
+
+pub fn write(engine: &Engine, dataset: &DatasetId, key: &str, value: &str) {
+    let listed = engine.reader().list(dataset, &Listing::default()).unwrap();
+    let record = listed.records().find(|record| record.key == key);
+    let mut wish = update(dataset, key, value);
+    if let (Some(record), Wish::Update { patches, .. }) = (record, &mut wish) {
+        patches[0].sync_count = record.sync_count;
+    }
+    engine.commit(wish).unwrap();
+}
+
+pub fn put(engine: &Engine, key: &str, value: &[u8]) {
+    let wish = Wish::PutMetadata {
+        key: MetadataKey::new(key.as_bytes().to_vec()).unwrap(),
+        value: MetadataValue::new(value.to_vec()).unwrap(),
+        expected: Expected::Anything,
+    };
+    engine.commit(wish).unwrap();
+}
+
+pub fn value_of(engine: &Engine, dataset: &DatasetId, key: &str) -> Option<String> {
+    let listed = engine.reader().list(dataset, &Listing::default()).unwrap();
+    let mut records = listed.records();
+    let record = records.find(|record| record.key == key)?;
+    record.value.map(str::to_owned)
+}
+
+/// Some datasets of some identities, each value told by a number.
+pub fn fill(engine: &Engine, identities: u32, generation: u32) {
+    for number in 0..identities {
+        for record in 0..4 {
+            let value = format!("{generation}-{number}-{record}-").repeat(40);
+            let dataset = dataset(number % 3, number, "data");
+            write(engine, &dataset, &format!("key-{record}"), &value);
+        }
+        put(engine, &format!("of/{number}"), &[7; 200]);
+    }
+}
+
+pub fn check(engine: &Engine, identities: u32, generation: u32) {
+    for number in 0..identities {
+        let dataset = dataset(number % 3, number, "data");
+        for record in 0..4 {
+            let value = format!("{generation}-{number}-{record}-").repeat(40);
+            assert_eq!(
+                value_of(engine, &dataset, &format!("key-{record}")),
+                Some(value)
+            );
+        }
+    }
+}
