@@ -290,7 +290,10 @@ impl From<Refusal> for ApiError {
                 return Self::concurrent_modification("Another request changed this; try again.");
             }
             // Cursors are ours; no caller gave one.
-            Refusal::CursorTooOld { .. } | Refusal::ForeignCursor => {
+            Refusal::CursorTooOld { .. }
+            | Refusal::ForeignCursor
+            | Refusal::ExportOverrun { .. }
+            | Refusal::ExportGone { .. } => {
                 return Self::fault("reading the feed", &refusal);
             }
         };

@@ -2,7 +2,8 @@
 //!
 //! Modules import only from layers below their own:
 //! 0 `bucket error metrics realm` · 1 `config` ·
-//! 2 `guests outbound routes seal sigv4 throttle wire` · 3 `access providers session` · 4 `site` ·
+//! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
+//! 3 `access providers session` · 4 `site` ·
 //! 5 `identity ops start` · 6 `keyring service` · 7 `listen` · 8 `cli` · 9 `main`, the last two in
 //! the program only.
 
@@ -15,6 +16,7 @@ mod fixture;
 pub mod guests;
 pub mod identity;
 pub mod keyring;
+pub mod lines;
 pub mod listen;
 pub mod metrics;
 pub mod ops;

@@ -26,6 +26,7 @@ pub struct Metrics {
     seconds: Family<OperationLabel, Histogram, fn() -> Histogram>,
     connections: Gauge,
     store: StoreGauges,
+    readers: ReaderGauges,
 }
 
 /// What the store says of itself at the moment of a scrape.
@@ -44,6 +45,26 @@ pub struct StoreFigures {
     pub batches: u64,
     pub waiting: u64,
     pub halted: bool,
+    pub checkpoints: u64,
+    pub checkpoint_bytes: u64,
+    pub segments_retired: u64,
+    pub cold_cleaned: u64,
+    pub moved_bytes: u64,
+    pub garbage_bytes: u64,
+    pub upkeep_failing: bool,
+}
+
+/// How far a reader of the feed is behind at the moment of a scrape.
+#[derive(Clone, Debug)]
+pub struct ReaderFigures {
+    /// Its name.
+    pub name: String,
+    /// Commits that it has not read.
+    pub commits: u64,
+    /// Bytes of log that it has not read.
+    pub bytes: u64,
+    /// How old the oldest of them is, in milliseconds.
+    pub milliseconds: u64,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -55,6 +76,19 @@ struct RequestLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OperationLabel {
     operation: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct ReaderLabel {
+    reader: String,
+}
+
+/// By reader; those that are gone leave no figure.
+#[derive(Debug)]
+struct ReaderGauges {
+    commits: Family<ReaderLabel, Figure>,
+    bytes: Family<ReaderLabel, Figure>,
+    milliseconds: Family<ReaderLabel, Figure>,
 }
 
 #[derive(Debug)]
@@ -71,6 +105,13 @@ struct StoreGauges {
     batches: Figure,
     waiting: Figure,
     halted: Figure,
+    checkpoints: Figure,
+    checkpoint_bytes: Figure,
+    segments_retired: Figure,
+    cold_cleaned: Figure,
+    moved_bytes: Figure,
+    garbage_bytes: Figure,
+    upkeep_failing: Figure,
 }
 
 impl Metrics {
@@ -86,12 +127,14 @@ impl Metrics {
         let connections = Gauge::default();
         registry.register("connections", "Connections open now", connections.clone());
         let store = StoreGauges::new(registry.sub_registry_with_prefix("store"));
+        let readers = ReaderGauges::new(registry.sub_registry_with_prefix("reader"));
         Self {
             registry,
             requests,
             seconds,
             connections,
             store,
+            readers,
         }
     }
 
@@ -114,8 +157,9 @@ impl Metrics {
 
     /// The page, with the store's present figures on it.
     #[must_use]
-    pub fn render(&self, figures: &StoreFigures) -> String {
+    pub fn render(&self, figures: &StoreFigures, readers: &[ReaderFigures]) -> String {
         self.store.set(figures);
+        self.readers.set(readers);
         let mut page = String::new();
         // Writing to a string cannot fail.
         let _: Result<(), std::fmt::Error> = text::encode(&mut page, &self.registry);
@@ -136,6 +180,39 @@ pub struct OpenConnection(Gauge);
 impl Drop for OpenConnection {
     fn drop(&mut self) {
         self.0.dec();
+    }
+}
+
+impl ReaderGauges {
+    fn new(registry: &mut Registry) -> Self {
+        let mut family = |name: &str, help: &str| {
+            let family = Family::default();
+            registry.register(name, help, family.clone());
+            family
+        };
+        Self {
+            commits: family("behind_commits", "Commits that the reader has not read"),
+            bytes: family("behind_bytes", "Bytes of log that the reader has not read"),
+            milliseconds: family(
+                "behind_milliseconds",
+                "How old the oldest commit is that the reader has not read",
+            ),
+        }
+    }
+
+    fn set(&self, readers: &[ReaderFigures]) {
+        for family in [&self.commits, &self.bytes, &self.milliseconds] {
+            family.clear();
+        }
+        for reader in readers {
+            let label = ReaderLabel {
+                reader: reader.name.clone(),
+            };
+            self.commits.get_or_create(&label).set(reader.commits);
+            self.bytes.get_or_create(&label).set(reader.bytes);
+            let milliseconds = self.milliseconds.get_or_create(&label);
+            milliseconds.set(reader.milliseconds);
+        }
     }
 }
 
@@ -165,6 +242,25 @@ impl StoreGauges {
                 "halted",
                 "1 if writes are refused since a write or sync failed",
             ),
+            checkpoints: gauge("checkpoints", "Checkpoints written since the start"),
+            checkpoint_bytes: gauge("checkpoint_bytes", "Bytes of the newest checkpoint"),
+            segments_retired: gauge(
+                "segments_retired",
+                "Log segments released and emptied since the start",
+            ),
+            cold_cleaned: gauge("cold_cleaned", "Cold segments cleaned since the start"),
+            moved_bytes: gauge(
+                "moved_bytes",
+                "Bytes written to cold segments since the start",
+            ),
+            garbage_bytes: gauge(
+                "garbage_bytes",
+                "Bytes of files that wait for checkpoints, exports or backups before they go",
+            ),
+            upkeep_failing: gauge(
+                "upkeep_failing",
+                "1 if the last round of cleaning failed; the log says why",
+            ),
         }
     }
 
@@ -181,6 +277,13 @@ impl StoreGauges {
         self.batches.set(figures.batches);
         self.waiting.set(figures.waiting);
         self.halted.set(u64::from(figures.halted));
+        self.checkpoints.set(figures.checkpoints);
+        self.checkpoint_bytes.set(figures.checkpoint_bytes);
+        self.segments_retired.set(figures.segments_retired);
+        self.cold_cleaned.set(figures.cold_cleaned);
+        self.moved_bytes.set(figures.moved_bytes);
+        self.garbage_bytes.set(figures.garbage_bytes);
+        self.upkeep_failing.set(u64::from(figures.upkeep_failing));
     }
 }
 
@@ -204,7 +307,13 @@ mod tests {
             datasets: 7,
             ..StoreFigures::default()
         };
-        let page = metrics.render(&figures);
+        let readers = [ReaderFigures {
+            name: "stream-a".to_owned(),
+            commits: 3,
+            bytes: 400,
+            milliseconds: 50,
+        }];
+        let page = metrics.render(&figures, &readers);
         for line in [
             r#"syncline_requests_total{operation="UpdateRecords",status="200"} 2"#,
             r#"syncline_requests_total{operation="UpdateRecords",status="409"} 1"#,
@@ -212,6 +321,7 @@ mod tests {
             r#"syncline_request_seconds_count{operation="UpdateRecords"} 3"#,
             "syncline_connections 1",
             "syncline_store_datasets 7",
+            r#"syncline_reader_behind_bytes{reader="stream-a"} 400"#,
             "# EOF",
         ] {
             assert!(
@@ -222,7 +332,7 @@ mod tests {
         drop(open);
         assert!(
             metrics
-                .render(&figures)
+                .render(&figures, &[])
                 .contains("syncline_connections 0\n")
         );
     }

@@ -27,7 +27,7 @@ use uuid::Uuid;
 use crate::access::{self, Caller};
 use crate::error::{Api, ApiError};
 use crate::identity;
-use crate::metrics::{Metrics, OpenConnection, StoreFigures};
+use crate::metrics::{Metrics, OpenConnection, ReaderFigures, StoreFigures};
 use crate::ops;
 use crate::routes::{self, IdentityOperation};
 use crate::sigv4::{Expected, Signed, SigningKeys, Unverified};
@@ -164,7 +164,8 @@ impl Service {
             }
             "/metrics" => {
                 asked.operation = "metrics";
-                Some(Reply::metrics(self.metrics.render(&self.figures())))
+                let page = self.metrics.render(&self.figures(), &self.readers());
+                Some(Reply::metrics(page))
             }
             path => {
                 let page = identity::well_known(&self.site, path)?;
@@ -251,7 +252,7 @@ impl Service {
 
     fn figures(&self) -> StoreFigures {
         let engine = self.site.store.engine();
-        let stats = engine.stats();
+        let (stats, upkeep) = (engine.stats(), engine.upkeep());
         StoreFigures {
             pools: stats.pools,
             identities: stats.identities,
@@ -265,7 +266,25 @@ impl Service {
             batches: stats.batches,
             waiting: stats.waiting,
             halted: engine.halted().is_some(),
+            checkpoints: upkeep.checkpoints,
+            checkpoint_bytes: upkeep.checkpoint_bytes,
+            segments_retired: upkeep.retired,
+            cold_cleaned: upkeep.cleaned,
+            moved_bytes: upkeep.moved_bytes,
+            garbage_bytes: upkeep.garbage_bytes,
+            upkeep_failing: upkeep.trouble.is_some(),
         }
+    }
+
+    fn readers(&self) -> Vec<ReaderFigures> {
+        let lags = self.site.store.engine().readers();
+        let figures = lags.into_iter().map(|lag| ReaderFigures {
+            name: lag.name.to_string(),
+            commits: lag.commits,
+            bytes: lag.bytes,
+            milliseconds: lag.milliseconds,
+        });
+        figures.collect()
     }
 }
 

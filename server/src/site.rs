@@ -240,15 +240,20 @@ impl Site {
         let engine = self.store.engine();
         let since = self.now().get().saturating_sub(session::LIFE_MS);
         let cursor = engine.cursor_before(Timestamp::new(since).map_err(Error::from)?);
-        let mut feed = match engine.feed(cursor) {
-            Err(Error::Refusal(Refusal::CursorTooOld { floor })) => engine.feed(Cursor {
-                store: cursor.store,
-                sequence: floor,
-            })?,
-            feed => feed?,
-        };
+        let mut feed = engine.feed(cursor)?;
         loop {
-            let commits = feed.read()?;
+            let commits = match feed.read() {
+                // Where the log begins later, it tells less: what was spent before is refused by
+                // the counts of the records.
+                Err(Error::Refusal(Refusal::CursorTooOld { floor })) => {
+                    feed = engine.feed(Cursor {
+                        store: cursor.store,
+                        sequence: floor,
+                    })?;
+                    continue;
+                }
+                commits => commits?,
+            };
             if commits.is_empty() {
                 return Ok(());
             }

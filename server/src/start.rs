@@ -4,13 +4,14 @@
 use std::fs::DirBuilder;
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use syncline_engine::{Engine, Error as EngineError, Limits, Options, Recovery, Timestamp};
+use syncline_engine::{Engine, Error as EngineError, Fault, Limits, Options, Recovery, Timestamp};
 use thiserror::Error;
 
 use crate::config::{Config, RootKey, RootKeyError};
+use crate::error::Chain;
 use crate::seal::{Keys, KeysError};
 use crate::site::Site;
 
@@ -27,7 +28,7 @@ pub enum StartError {
         source: io::Error,
     },
     /// The store cannot be opened or read.
-    #[error("cannot open the data directory {}", path.display())]
+    #[error("cannot open the data directory {}{}", path.display(), advice(source, path))]
     Store {
         /// The data directory.
         path: PathBuf,
@@ -77,7 +78,23 @@ pub fn open(
     Site::open(engine, config, keys, root, Arc::new(Timestamp::now)).map_err(failed)
 }
 
-fn options(config: &Config) -> Options {
+/// What to do about it, where that is known.
+fn advice(error: &EngineError, path: &Path) -> String {
+    match error {
+        EngineError::Fault(Fault::Corrupt { .. }) => {
+            let path = path.display();
+            format!(
+                " (it is damaged: `syncline check --data {path}` tells all of it, `syncline repair \
+                 --data {path}` saves what can be saved)"
+            )
+        }
+        _ => String::new(),
+    }
+}
+
+/// How the store is opened, as the configuration has it.
+#[must_use]
+pub fn options(config: &Config) -> Options {
     let limits = &config.limits;
     Options {
         limits: Limits {
@@ -88,6 +105,10 @@ fn options(config: &Config) -> Options {
         },
         cache_bytes: config.engine.cache_bytes,
         segment_bytes: config.engine.segment_bytes,
+        checkpoint_bytes: config.engine.checkpoint_bytes,
+        feed_retention: config.engine.feed_retention(),
+        feed_retention_bytes: config.engine.feed_retention_bytes,
+        pin_bytes: config.engine.pin_bytes,
         ..Options::default()
     }
 }
@@ -97,12 +118,21 @@ fn report(recovery: &Recovery) {
         store,
         created,
         clean,
+        checkpoint,
+        damaged,
         commits,
         segments,
         bytes,
         elapsed,
         torn,
+        ..
     } = recovery;
+    for fault in damaged {
+        tracing::warn!(
+            "a checkpoint is damaged and set aside, an older one and the log took its place: {}",
+            Chain(fault)
+        );
+    }
     if let Some(torn) = torn {
         tracing::warn!(
             "the last batch before the crash was unfinished and is set aside: {} bytes at offset \
@@ -114,5 +144,8 @@ fn report(recovery: &Recovery) {
         );
     }
     let elapsed_ms = elapsed.as_millis();
-    tracing::info!(%store, created, clean, commits, segments, bytes, elapsed_ms, "store opened");
+    tracing::info!(
+        %store, created, clean, ?checkpoint, commits, segments, bytes, elapsed_ms,
+        "store opened"
+    );
 }

@@ -24,7 +24,7 @@ pub(crate) fn run(command: ConfigCommand) -> Result<(), Box<dyn Error>> {
         ConfigCommand::Check(place) => {
             let config = place.read()?;
             config.check()?;
-            for remark in remarks(&config) {
+            for remark in remarks() {
                 writeln!(stdout, "note: {remark}")?;
             }
             writeln!(stdout, "The configuration is good.")?;
@@ -35,12 +35,10 @@ pub(crate) fn run(command: ConfigCommand) -> Result<(), Box<dyn Error>> {
 }
 
 /// What is no error, but may not be what was meant.
-pub(crate) fn remarks(config: &syncline_server::config::Config) -> Vec<String> {
+pub(crate) fn remarks() -> Vec<String> {
     let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
     let misspelt = misspelt(names).into_iter().map(|(name, meant)| {
         format!("the environment variable {name} is not known; did you mean {meant}?")
     });
-    let idle = config.engine.without_effect().into_iter();
-    let idle = idle.map(|key| format!("engine.{key} is set, but has no effect in this version"));
-    misspelt.chain(idle).collect()
+    misspelt.collect()
 }

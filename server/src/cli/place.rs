@@ -25,4 +25,9 @@ impl Place {
         config.data = self.data.unwrap_or(config.data);
         Ok(config)
     }
+
+    /// The data directory alone.
+    pub(crate) fn directory(self) -> Result<PathBuf, ConfigError> {
+        Ok(self.read()?.data)
+    }
 }

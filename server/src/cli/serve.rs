@@ -78,7 +78,7 @@ async fn serve(mut config: Config) -> Result<(), Box<dyn Error>> {
     let bound = Bound::bind(config.listen)
         .map_err(|error| format!("cannot listen on {}: {error}", config.listen))?;
     config.listen = bound.address();
-    for remark in remarks(&config) {
+    for remark in remarks() {
         tracing::warn!("{remark}");
     }
     let config = Arc::new(config);

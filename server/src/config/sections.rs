@@ -62,13 +62,13 @@ pub struct EngineConfig {
     pub segment_bytes: u64,
     /// Pages and values kept in memory.
     pub cache_bytes: usize,
-    /// Hot log written between checkpoints.
+    /// Bytes of log between checkpoints, or twice the last one if that is more.
     pub checkpoint_bytes: u64,
-    /// How long the feed reaches back.
+    /// How long the feed reaches back, and what was deleted may still be found in it.
     pub feed_retention_hours: u64,
-    /// How many bytes of log the feed may keep.
+    /// How many bytes of log the feed may keep; what is passed first releases the oldest segment.
     pub feed_retention_bytes: u64,
-    /// How many bytes enabled streams may hold beyond retention.
+    /// How many bytes slow readers, exports and backups may hold beyond that.
     pub pin_bytes: u64,
 }
 
@@ -180,30 +180,10 @@ impl Default for TimeoutsConfig {
 }
 
 impl EngineConfig {
-    /// Keys that were changed though this version does not look at them: checkpoints and cleaning
-    /// come later, and until then the log is kept whole.
+    /// See [`EngineConfig::feed_retention_hours`].
     #[must_use]
-    pub fn without_effect(&self) -> Vec<&'static str> {
-        let default = Self::default();
-        let keys = [
-            (
-                "checkpoint_bytes",
-                self.checkpoint_bytes == default.checkpoint_bytes,
-            ),
-            (
-                "feed_retention_hours",
-                self.feed_retention_hours == default.feed_retention_hours,
-            ),
-            (
-                "feed_retention_bytes",
-                self.feed_retention_bytes == default.feed_retention_bytes,
-            ),
-            ("pin_bytes", self.pin_bytes == default.pin_bytes),
-        ];
-        keys.into_iter()
-            .filter(|(_, same)| !same)
-            .map(|(key, _)| key)
-            .collect()
+    pub fn feed_retention(&self) -> Duration {
+        Duration::from_secs(self.feed_retention_hours * 3600)
     }
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
@@ -212,6 +192,18 @@ impl EngineConfig {
             self.segment_bytes,
             walls::SEGMENT_BYTES_MIN,
             walls::SEGMENT_BYTES_MAX,
+        )?;
+        within(
+            "engine.checkpoint_bytes",
+            self.checkpoint_bytes,
+            CHECKPOINT_BYTES_MIN,
+            u64::MAX,
+        )?;
+        within(
+            "engine.feed_retention_hours",
+            self.feed_retention_hours,
+            0,
+            RETENTION_HOURS_MAX,
         )
     }
 }
@@ -238,6 +230,10 @@ fn rate(per_second: u32, burst: u32) -> Option<Rate> {
     (per_second > 0).then_some(Rate { per_second, burst })
 }
 
+/// A checkpoint for every few commits would only wear the disk out.
+const CHECKPOINT_BYTES_MIN: u64 = 1 << 20;
+/// Ten years.
+const RETENTION_HOURS_MAX: u64 = 24 * 3660;
 /// More sockets than a process may usually open anyway.
 const CONNECTIONS_MAX: usize = 1_000_000;
 /// An hour: whoever wants "for ever" still gets rid of dead peers.

@@ -255,13 +255,8 @@ fn the_example_passes_its_own_check() {
     );
     let mut odd = syncline(directory, &check);
     odd.env("SYNCLINE_LISTN", "x");
-    odd.env("SYNCLINE_ENGINE_PIN_BYTES", "5");
     let text = told(odd);
     assert!(text.contains("did you mean SYNCLINE_LISTEN?"), "{text}");
-    assert!(
-        text.contains("engine.pin_bytes is set, but has no effect"),
-        "{text}"
-    );
     std::fs::write(
         directory.join("e.toml"),
         example.replace("\nregion", "\nregoin"),

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
 mod client;
+mod copies;
 mod framing;
 mod key_commands;
 mod limits;
@@ -15,5 +16,7 @@ mod settings;
 mod signed;
 #[path = "../signer/mod.rs"]
 mod signer;
+mod storage_commands;
+mod store_commands;
 mod sts;
 mod time;

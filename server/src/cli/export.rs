@@ -1,0 +1,260 @@
+//! `syncline export`: a data directory, a pool or an identity as lines of JSON.
+
+use std::error::Error;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use serde_json::json;
+use syncline_engine::{
+    Engine, Error as EngineError, Export as Exporting, ExportPosition, IdentityId, PoolId, Refusal,
+    Scope,
+};
+use syncline_server::lines::{Counts, Line, VERSION};
+
+use super::place::Place;
+use super::progress::bar;
+use super::stopped::{open, say_beside};
+
+/// Bytes after which the file is synced and says where it is.
+const POSITION_BYTES: u64 = 8 << 20;
+
+/// What to export, and where to.
+#[derive(Debug, Args)]
+pub(crate) struct Export {
+    #[command(flatten)]
+    place: Place,
+    /// Only this identity pool, without what the server itself keeps
+    #[arg(long, value_name = "ID")]
+    pool: Option<String>,
+    /// Only this identity of the pool
+    #[arg(long, value_name = "ID", requires = "pool")]
+    identity: Option<String>,
+    /// Where to; "-" is stdout. A file is FILE.partial until it is whole
+    #[arg(long, value_name = "FILE", default_value = "-")]
+    out: PathBuf,
+    /// Go on with FILE.partial, if nothing has changed since
+    #[arg(long)]
+    resume: bool,
+    /// Say what was done as JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+/// Lines on their way out.
+struct Out<W> {
+    to: W,
+    counts: Counts,
+    /// Bytes since the last position.
+    bytes: u64,
+}
+
+impl Export {
+    /// Does it, and says what was written.
+    pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
+        let scope = self.scope()?;
+        let to_stdout = self.out == Path::new("-");
+        if self.resume && to_stdout {
+            return Err("only a file can be gone on with: name it with --out".into());
+        }
+        let (out, as_json) = (self.out, self.json);
+        if !to_stdout && out.exists() {
+            let path = out.display();
+            return Err(format!("{path} exists; take it away or choose another name").into());
+        }
+        let engine = open(self.place, false, true)?;
+        let counts = if to_stdout {
+            let to = BufWriter::new(io::stdout().lock());
+            let mut lines = Out::new(to);
+            write(engine.export(scope)?, &mut lines, None)?
+        } else {
+            to_file(&engine, scope, &out, self.resume)?
+        };
+        engine.close()?;
+        let Counts {
+            pools,
+            identities,
+            datasets,
+            metadata,
+        } = counts;
+        let text = if as_json {
+            json!({ "file": out.display().to_string(), "pools": pools, "identities": identities,
+                "datasets": datasets, "metadata": metadata })
+            .to_string()
+        } else {
+            format!(
+                "Exported {datasets} datasets of {identities} identities in {pools} pools, and \
+                 {metadata} values of the server's own."
+            )
+        };
+        Ok(say_beside(&text, to_stdout)?)
+    }
+
+    fn scope(&self) -> Result<Scope, Box<dyn Error>> {
+        Ok(match (&self.pool, &self.identity) {
+            (None, _) => Scope::All,
+            (Some(pool), None) => Scope::Pool(PoolId::parse(pool)?),
+            (Some(pool), Some(identity)) => {
+                Scope::Identity(PoolId::parse(pool)?, IdentityId::parse(identity)?)
+            }
+        })
+    }
+}
+
+impl<W: Write> Out<W> {
+    fn new(to: W) -> Self {
+        Self {
+            to,
+            counts: Counts::default(),
+            bytes: 0,
+        }
+    }
+
+    fn put(&mut self, line: &Line) -> io::Result<()> {
+        let mut text = serde_json::to_vec(line)?;
+        text.push(b'\n');
+        self.bytes += text.len() as u64;
+        self.counts.add(line);
+        self.to.write_all(&text)
+    }
+}
+
+/// Writes an export; syncs the file from time to time, if it is one.
+fn write<W: Write>(
+    mut export: Exporting,
+    out: &mut Out<W>,
+    file: Option<&File>,
+) -> Result<Counts, Box<dyn Error>> {
+    let total = export.progress().datasets_total;
+    let bar = bar(total, "{bar:40} {pos}/{len} datasets, {eta} left");
+    if out.counts == Counts::default() {
+        out.put(&header(&export))?;
+    }
+    while let Some(exported) = export.next() {
+        out.put(&exported?.into())?;
+        bar.set_position(export.progress().datasets);
+        if let Some(file) = file
+            && out.bytes >= POSITION_BYTES
+        {
+            let position = export.position().to_string();
+            out.put(&Line::Position { position })?;
+            out.to.flush()?;
+            file.sync_data()?;
+            out.bytes = 0;
+        }
+    }
+    out.put(&Line::End(out.counts))?;
+    out.to.flush()?;
+    bar.finish_and_clear();
+    Ok(out.counts)
+}
+
+fn header(export: &Exporting) -> Line {
+    let cursor = export.cursor();
+    let (pool, identity) = match export.scope() {
+        Scope::All => (None, None),
+        Scope::Pool(pool) => (Some(pool.to_string()), None),
+        Scope::Identity(pool, identity) => (Some(pool.to_string()), Some(identity.to_string())),
+    };
+    Line::Header {
+        version: VERSION,
+        store: cursor.store.to_string(),
+        sequence: cursor.sequence.get(),
+        pool,
+        identity,
+    }
+}
+
+fn to_file(
+    engine: &Engine,
+    scope: Scope,
+    out: &Path,
+    resume: bool,
+) -> Result<Counts, Box<dyn Error>> {
+    let mut partial = out.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let name = partial.display();
+    // What users stored is nobody else's business.
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o600);
+    if resume {
+        options.open(&partial)
+    } else {
+        options.create_new(true).open(&partial)
+    }
+    .map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => {
+            format!("{name} exists: go on with it by --resume, or take it away to begin again")
+        }
+        io::ErrorKind::NotFound if resume => {
+            format!("there is no {name} to go on with: leave --resume out")
+        }
+        _ => format!("cannot open {name}: {error}"),
+    })
+    .map_err(Box::<dyn Error>::from)
+    .and_then(|mut file| {
+        let left = if resume { left_off(&mut file)? } else { None };
+        let (export, counts) = match left {
+            Some((position, _)) if position.scope() != scope => {
+                return Err(format!("{name} is an export of something else").into());
+            }
+            Some((position, counts)) => (resumed(engine, &position, &partial)?, counts),
+            None => (engine.export(scope)?, Counts::default()),
+        };
+        let mut lines = Out::new(BufWriter::new(&file));
+        lines.counts = counts;
+        let counts = write(export, &mut lines, Some(&file))?;
+        file.sync_all()?;
+        std::fs::rename(&partial, out)?;
+        sync_directory(out)?;
+        Ok(counts)
+    })
+}
+
+fn resumed(
+    engine: &Engine,
+    position: &ExportPosition,
+    partial: &Path,
+) -> Result<Exporting, Box<dyn Error>> {
+    engine.resume_export(position).map_err(|error| match error {
+        EngineError::Refusal(Refusal::ExportGone { .. } | Refusal::ForeignCursor) => {
+            let name = partial.display();
+            format!("{name} cannot be gone on with: {error}; take it away and leave --resume out")
+                .into()
+        }
+        error => Box::<dyn Error>::from(error),
+    })
+}
+
+/// Reads what is there, and cuts it off behind its last position, where the file is then.
+fn left_off(file: &mut File) -> Result<Option<(ExportPosition, Counts)>, Box<dyn Error>> {
+    let mut found = None;
+    let mut counts = Counts::default();
+    let (mut offset, mut end) = (0, 0);
+    let mut reader = BufReader::new(&*file);
+    let mut text = Vec::new();
+    while reader.read_until(b'\n', &mut text)? > 0 && text.ends_with(b"\n") {
+        offset += text.len() as u64;
+        let Ok(line) = Line::parse(&text) else { break };
+        counts.add(&line);
+        if let Line::Position { position } = line {
+            found = Some((position.parse()?, counts));
+            end = offset;
+        }
+        text.clear();
+    }
+    file.set_len(end)?;
+    file.seek(io::SeekFrom::Start(end))?;
+    Ok(found)
+}
+
+/// Makes the names in the directory of a file last.
+fn sync_directory(file: &Path) -> std::io::Result<()> {
+    let parent = file
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    std::fs::File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
