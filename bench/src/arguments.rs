@@ -3,7 +3,7 @@
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
 #[derive(Parser)]
@@ -50,8 +50,16 @@ pub enum Command {
     Http(HttpOptions),
     /// Memory of a filled store, and how long it takes to reopen
     Memory(MemoryOptions),
+    /// What keeping the directory small and opening fast costs, and what comes of it
+    Upkeep(UpkeepOptions),
     /// All of the above
-    All(AllOptions),
+    All(Box<AllOptions>),
+    /// The server at full speed for a long time: what it takes of the machine, sampled
+    Soak(SoakOptions),
+    /// The server killed under load, again and again, with everything acknowledged verified
+    Killing(KillingOptions),
+    /// The server on a disk that becomes full, and has space again
+    FullDisk(FullDiskOptions),
     /// The bare hyper server that `http` compares with
     #[command(hide = true)]
     Echo(EchoOptions),
@@ -61,6 +69,9 @@ pub enum Command {
     /// One process of `memory`: opens a store and reads it
     #[command(hide = true)]
     MemoryOpen(OpenOptions),
+    /// One process of `upkeep`: fills, changes or opens a store
+    #[command(hide = true)]
+    UpkeepStage(StageOptions),
 }
 
 #[derive(Args, Clone)]
@@ -127,6 +138,53 @@ pub struct MemoryOptions {
 }
 
 #[derive(Args, Clone)]
+pub struct UpkeepOptions {
+    /// What is measured
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = ["opening", "amplification", "space", "latency"],
+        default_value = "opening,amplification,space,latency"
+    )]
+    pub parts: Vec<String>,
+    /// Datasets of stores that are opened, 20 to an identity; one more store is filled with as many
+    /// as the first has, one to an identity [default: 200000,1000000, quick 20000,100000]
+    #[arg(long, value_delimiter = ',')]
+    pub open_datasets: Option<Vec<usize>>,
+    /// How often each is opened, closed and killed [default: 5, quick 3]
+    #[arg(long)]
+    pub open_rounds: Option<NonZeroU16>,
+    /// Updates before the late kills [default: as many as come before the next checkpoint]
+    #[arg(long)]
+    pub open_tail: Option<u64>,
+    /// Datasets of 1 KiB for write amplification [default: 20000,200000, quick 5000]
+    #[arg(long, value_delimiter = ',')]
+    pub small_datasets: Option<Vec<usize>>,
+    /// Datasets of 1 MiB for write amplification [default: 16, quick 4]
+    #[arg(long)]
+    pub large_datasets: Option<usize>,
+    /// A log segment for write amplification and space, in KiB; a checkpoint is due as often as one
+    /// is full, and four are retained
+    #[arg(long, default_value_t = 16 << 10)]
+    pub segment_kib: u64,
+    /// Live data that are overwritten five times, in MiB [default: 256, quick 32]
+    #[arg(long)]
+    pub live_mib: Option<usize>,
+    /// Datasets of 1 KiB of which those data are made [default: as many as fill them]
+    #[arg(long)]
+    pub live_datasets: Option<usize>,
+    /// Threads that commit beside cleaner and checkpoints, one measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,8")]
+    pub beside_threads: Vec<usize>,
+    /// Seconds of each of those measurements [default: 5, quick 2]
+    #[arg(long)]
+    pub beside_seconds: Option<f64>,
+    /// Rounds, in each of which both stores have their turn [default: 7, quick 3]
+    #[arg(long)]
+    pub beside_rounds: Option<NonZeroU16>,
+}
+
+#[derive(Args, Clone)]
 pub struct AllOptions {
     #[command(flatten)]
     pub commits: CommitOptions,
@@ -134,6 +192,74 @@ pub struct AllOptions {
     pub http: HttpOptions,
     #[command(flatten)]
     pub memory: MemoryOptions,
+    #[command(flatten)]
+    pub upkeep: UpkeepOptions,
+}
+
+#[derive(Args, Clone)]
+pub struct SoakOptions {
+    /// How long
+    #[arg(long, default_value_t = 60.0)]
+    pub minutes: f64,
+    /// Keep-alive connections, each with identities of its own
+    #[arg(long, default_value_t = 32)]
+    pub connections: usize,
+    /// Identities of four datasets each
+    #[arg(long, default_value_t = 3200)]
+    pub identities: usize,
+    /// What the clients' choices begin with
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where the samples go
+    #[arg(long, value_name = "FILE")]
+    pub csv: PathBuf,
+    /// The run fails when the data directory takes more than this
+    #[arg(long, value_name = "BYTES", default_value_t = 16 << 30)]
+    pub disk_bytes_max: u64,
+    /// The server's binary [default: `syncline` beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub server: Option<PathBuf>,
+}
+
+#[derive(Args, Clone)]
+pub struct KillingOptions {
+    /// How often the server is killed
+    #[arg(long, default_value_t = 100)]
+    pub rounds: u32,
+    /// Clients, each with a connection and identities of its own
+    #[arg(long, default_value_t = 16)]
+    pub clients: usize,
+    /// The most changes that are acknowledged before a kill
+    #[arg(long, default_value_t = 20_000)]
+    pub changes: u64,
+    /// What choices begin with; each round has the next one
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// Where a line for each round goes
+    #[arg(long, value_name = "FILE")]
+    pub log: PathBuf,
+    /// The server's binary [default: `syncline` beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub server: Option<PathBuf>,
+}
+
+#[derive(Args, Clone)]
+pub struct FullDiskOptions {
+    /// A small file system of its own, empty
+    #[arg(long, value_name = "DIR")]
+    pub mount: PathBuf,
+    /// Space that is taken at first and given back when the disk is full
+    #[arg(long, value_name = "BYTES", default_value_t = 24 << 20)]
+    pub filler_bytes: u64,
+    /// Clients, each with a connection and identities of its own
+    #[arg(long, default_value_t = 8)]
+    pub clients: usize,
+    /// Only tell whether deletes go on while the disk is full
+    #[arg(long)]
+    pub deletes_may_be_refused: bool,
+    /// The server's binary [default: `syncline` beside this program]
+    #[arg(long, value_name = "FILE")]
+    pub server: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]
@@ -155,7 +281,34 @@ pub struct OpenOptions {
     pub shape: Shape,
 }
 
-/// A store as `memory` fills it.
+/// What one process of `upkeep` does.
+#[derive(Args, Clone)]
+pub struct StageOptions {
+    #[arg(value_enum)]
+    pub task: Task,
+    #[command(flatten)]
+    pub shape: Shape,
+    /// Updates that the store had since it was filled
+    #[arg(long, default_value_t = 0)]
+    pub updated: u64,
+    /// Updates that `change` makes; without it, as many as come before the next checkpoint
+    #[arg(long)]
+    pub updates: Option<u64>,
+}
+
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Fill a store, write a checkpoint, read the feed, close
+    Fill,
+    /// Update datasets, and wait to be killed
+    Change,
+    /// Open, look, close
+    OpenAndClose,
+    /// Open, look, and wait to be killed
+    Open,
+}
+
+/// A store as `memory` and `upkeep` fill it.
 #[derive(Args, Clone, Debug)]
 pub struct Shape {
     /// The store's directory

@@ -27,11 +27,11 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// What was added since.
+    /// What was added since. A log of which segments were released tells nothing.
     pub fn since(self, before: Self) -> Self {
         Self {
             syncs: self.syncs - before.syncs,
-            log_bytes: self.log_bytes - before.log_bytes,
+            log_bytes: self.log_bytes.saturating_sub(before.log_bytes),
         }
     }
 }

@@ -30,7 +30,8 @@ impl Latencies {
         self.0.len()
     }
 
-    fn microseconds(&self, quantile: f64) -> f64 {
+    /// The latency that a share of all did not pass.
+    pub fn microseconds(&self, quantile: f64) -> f64 {
         self.0.value_at_quantile(quantile) as f64 / 1000.0
     }
 }

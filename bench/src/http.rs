@@ -1,6 +1,6 @@
 //! `http`: durable signed updates per second over HTTP, beside a bare echo of equal answers.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::machine::Machine;
 use crate::scratch::Scratch;
 use crate::server::Server;
 use crate::workload::VALUE_BYTES;
-use crate::{processor, progress, report};
+use crate::{processor, progress, report, server};
 
 const SERVER: &str = "syncline serve";
 const ECHO: &str = "bare hyper echo";
@@ -62,7 +62,7 @@ impl Sizes {
 pub fn run(shared: &Shared, machine: &Machine, options: &HttpOptions) -> Result<()> {
     let sizes = Sizes::new(shared, options);
     let scratch = Scratch::new(&shared.data, "http")?;
-    let binary = binary(options)?;
+    let binary = server::binary(options.server.as_deref())?;
     let arena = Arena::open(&binary, scratch.path(), &sizes)?;
     let series = arena.measure(&options.connections, &sizes)?;
     arena.restart(&binary, scratch.path())?;
@@ -82,17 +82,6 @@ pub fn run(shared: &Shared, machine: &Machine, options: &HttpOptions) -> Result<
     report::comparison(&workload, "connections", &figures, &ratios)?;
     let results = json!({ "workload": workload, "figures": figures, "ratios": ratios });
     report::file(&shared.report, "http", machine, results)
-}
-
-fn binary(options: &HttpOptions) -> Result<PathBuf> {
-    if let Some(path) = &options.server {
-        return Ok(path.clone());
-    }
-    let beside = std::env::current_exe()?.with_file_name("syncline");
-    if beside.exists() {
-        return Ok(beside);
-    }
-    fail("the server's binary is not beside this program: build it, or name it with --server")
 }
 
 impl Arena {

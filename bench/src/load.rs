@@ -17,7 +17,7 @@ use crate::workload::{Dice, KEY, value};
 
 pub mod account;
 mod connection;
-mod signature;
+pub mod signature;
 
 pub use account::Account;
 use account::Listed;

@@ -8,17 +8,23 @@ mod contestant;
 mod echo;
 mod failure;
 mod figure;
+mod footprint;
+mod full_disk;
 mod http;
+mod killing;
 mod load;
 mod machine;
 mod memory;
 mod processor;
 mod progress;
+mod proof;
 mod raw;
 mod report;
 mod scratch;
 mod server;
+mod soak;
 mod store;
+mod upkeep;
 mod workload;
 
 use std::process::ExitCode;
@@ -48,14 +54,20 @@ fn run(arguments: Arguments) -> failure::Result<()> {
         Command::Commits(options) => commits::run(&shared, &machine()?, &options),
         Command::Http(options) => http::run(&shared, &machine()?, &options),
         Command::Memory(options) => memory::run(&shared, &machine()?, &options),
+        Command::Upkeep(options) => upkeep::run(&shared, &machine()?, &options),
         Command::All(options) => {
             let machine = machine()?;
             commits::run(&shared, &machine, &options.commits)?;
             http::run(&shared, &machine, &options.http)?;
-            memory::run(&shared, &machine, &options.memory)
+            memory::run(&shared, &machine, &options.memory)?;
+            upkeep::run(&shared, &machine, &options.upkeep)
         }
+        Command::Soak(options) => soak::run(&shared, &machine()?, &options),
+        Command::Killing(options) => killing::run(&shared, &machine()?, &options),
+        Command::FullDisk(options) => full_disk::run(&shared, &options),
         Command::Echo(options) => echo::run(&options),
         Command::MemoryFill(options) => memory::fill::run(&options),
         Command::MemoryOpen(options) => memory::reopen::run(&options),
+        Command::UpkeepStage(options) => upkeep::stage::run(&options),
     }
 }

@@ -1,6 +1,6 @@
-//! Processor time, of this process and of a child.
+//! Processor time and memory, of this process and of a child, and what it writes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
@@ -34,13 +34,34 @@ pub fn of_process(pid: u32) -> Result<Duration> {
 
 /// A line of `/proc/self/status` that counts in kB, in bytes.
 pub fn memory_of_this_process(line: &str) -> Result<u64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
+    memory(Path::new("/proc/self/status"), line)
+}
+
+/// The same of another process.
+pub fn memory_of_process(pid: u32, line: &str) -> Result<u64> {
+    memory(&PathBuf::from(format!("/proc/{pid}/status")), line)
+}
+
+/// Bytes that this process made the kernel write to disks.
+pub fn written_by_this_process() -> Result<u64> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let line = io
+        .lines()
+        .find_map(|line| line.strip_prefix("write_bytes:"));
+    Ok(line
+        .ok_or("no write_bytes in /proc/self/io")?
+        .trim()
+        .parse()?)
+}
+
+fn memory(path: &Path, line: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(path)?;
     let found = status
         .lines()
         .find_map(|text| text.strip_prefix(line)?.strip_prefix(':'));
     let kib = found.and_then(|text| text.trim().strip_suffix("kB"));
     let kib: u64 = kib
-        .ok_or_else(|| format!("no {line} in /proc/self/status"))?
+        .ok_or_else(|| format!("no {line} in {}", path.display()))?
         .trim()
         .parse()?;
     Ok(kib * 1024)

@@ -19,6 +19,12 @@ impl Scratch {
         Ok(Self(path))
     }
 
+    /// Says where the data are and leaves them there, for whoever looks for what went wrong.
+    pub fn keep(self) {
+        eprintln!("syncline-bench: the data are left in {}", self.0.display());
+        std::mem::forget(self);
+    }
+
     pub fn path(&self) -> &Path {
         &self.0
     }

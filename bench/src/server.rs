@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
 
@@ -15,6 +15,18 @@ use crate::processor;
 /// No limit on guests, since the run begins by making many.
 const CONFIGURATION: &str = "[limits]\nguest_identities_per_second = 0\n";
 
+/// The server's binary: the one that was named, or the one beside this program.
+pub fn binary(named: Option<&Path>) -> Result<PathBuf> {
+    if let Some(path) = named {
+        return Ok(path.to_owned());
+    }
+    let beside = std::env::current_exe()?.with_file_name("syncline");
+    if beside.exists() {
+        return Ok(beside);
+    }
+    fail("the server's binary is not beside this program: build it, or name it with --server")
+}
+
 /// A running server; killed when dropped.
 pub struct Server {
     child: Child,
@@ -24,17 +36,28 @@ pub struct Server {
 }
 
 impl Server {
-    /// `syncline serve` on an empty directory.
+    /// `syncline serve` with its data, configuration and log below a directory.
     pub fn syncline(binary: &Path, directory: &Path) -> Result<Self> {
+        Self::configured(binary, directory, &directory.join("data"), CONFIGURATION)
+    }
+
+    /// `syncline serve` with a configuration of its own, and data that may be elsewhere. The log of
+    /// an earlier one is replaced.
+    pub fn configured(
+        binary: &Path,
+        directory: &Path,
+        data: &Path,
+        settings: &str,
+    ) -> Result<Self> {
         let configuration = directory.join("syncline.toml");
-        std::fs::write(&configuration, CONFIGURATION)?;
+        std::fs::write(&configuration, settings)?;
         let log = std::fs::File::create(directory.join("log"))?;
         let mut command = Command::new(binary);
         command
             .arg("serve")
             .args(["--listen", "127.0.0.1:0"])
             .arg("--data")
-            .arg(directory.join("data"))
+            .arg(data)
             .arg("--config")
             .arg(configuration)
             .env("SYNCLINE_ROOT_ACCESS_KEY_ID", ACCESS_KEY)
@@ -76,6 +99,11 @@ impl Server {
             address,
             _stdout: stdout,
         })
+    }
+
+    /// The number by which the system knows it.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Processor time so far.

@@ -13,19 +13,27 @@ use crate::workload::{KEY, Update, Workload, value};
 /// Proposals that are filled in at a time.
 const FILL: usize = 1000;
 
-/// A store with default options, as an embedding program opens it.
+/// A store.
 pub struct Store {
-    engine: Engine,
+    pub engine: Engine,
     directory: PathBuf,
+    options: Options,
 }
 
 impl Store {
-    /// A new store in which every dataset has been written once.
+    /// A new store in which every dataset has been written once, with default options, as an
+    /// embedding program opens it.
     pub fn filled(directory: &Path, workload: &Workload) -> Result<Self> {
-        let engine = Engine::open(directory, Options::default())?;
+        Self::filled_with(directory, workload, Options::default())
+    }
+
+    /// The same, with other options.
+    pub fn filled_with(directory: &Path, workload: &Workload, options: Options) -> Result<Self> {
+        let engine = Engine::open(directory, options.clone())?;
         let store = Self {
             engine,
             directory: directory.into(),
+            options,
         };
         let updates: Vec<_> = (0..workload.datasets.len())
             .map(|number| workload.update(number, 0))
@@ -69,12 +77,20 @@ impl Contestant for Store {
     }
 
     fn reopen(self: Box<Self>) -> Result<Box<dyn Contestant>> {
-        let Self { engine, directory } = *self;
+        let Self {
+            engine,
+            directory,
+            options,
+        } = *self;
         engine.close()?;
         // The directory is locked as long as there is a handle.
         drop(engine);
-        let engine = Engine::open(&directory, Options::default())?;
-        Ok(Box::new(Self { engine, directory }))
+        let engine = Engine::open(&directory, options.clone())?;
+        Ok(Box::new(Self {
+            engine,
+            directory,
+            options,
+        }))
     }
 
     fn verify(&self, workload: &Workload, counts: &[u64]) -> Result<()> {

@@ -74,10 +74,15 @@ pub fn dataset(identity: usize, name: &str) -> Result<DatasetId> {
 
 /// The value that makes a dataset reach a count: hexadecimal digits that repeat.
 pub fn value(dataset: usize, count: u64) -> String {
-    let digits = format!("{:016x}", mix(mix(dataset as u64) ^ count));
-    let mut value = digits.repeat(VALUE_BYTES.div_ceil(digits.len()));
-    value.truncate(VALUE_BYTES);
-    value
+    text(mix(dataset as u64) ^ count, VALUE_BYTES)
+}
+
+/// So many hexadecimal digits that repeat, the same for the same number.
+pub fn text(number: u64, bytes: usize) -> String {
+    let digits = format!("{:016x}", mix(number));
+    let mut text = digits.repeat(bytes.div_ceil(digits.len()));
+    text.truncate(bytes);
+    text
 }
 
 /// Numbers that look random and are the same in every run (splitmix64).
@@ -96,7 +101,8 @@ impl Dice {
     }
 }
 
-fn mix(number: u64) -> u64 {
+/// A number that looks random, the same for the same number.
+pub fn mix(number: u64) -> u64 {
     let mut z = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -3,11 +3,14 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+mod built;
+
+use built::server;
 
 fn bench(scratch: &TempDir, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_syncline-bench"))
@@ -146,25 +149,58 @@ fn http_updates_exactly_as_often_as_it_is_answered() {
     assert_eq!(callers(&report["figures"]), expected);
 }
 
-/// The real server, built as this test was, since a test knows only the programs of its own
-/// package.
-fn server() -> PathBuf {
-    let profile = Path::new(env!("CARGO_BIN_EXE_syncline-bench"))
-        .parent()
-        .unwrap();
-    let mut build = Command::new(env!("CARGO"));
-    build.args([
-        "build",
-        "--quiet",
-        "--package",
-        "syncline-server",
-        "--bin",
-        "syncline",
-    ]);
-    build.arg("--target-dir").arg(profile.parent().unwrap());
-    if profile.ends_with("release") {
-        build.arg("--release");
+#[test]
+fn upkeep_opens_cleans_and_finds_everything_again() {
+    let scratch = tempfile::tempdir().unwrap();
+    let opening = ["--open-datasets", "40,200", "--open-rounds", "1"];
+    let late = ["--open-tail", "5000"];
+    let amplification = ["--small-datasets", "300", "--large-datasets", "1"];
+    let space = ["--live-datasets", "2000"];
+    let beside = ["--beside-threads", "1,2", "--beside-seconds", "0.05"];
+    let report = report(
+        &scratch,
+        "upkeep",
+        &[
+            &["upkeep", "--quick", "--segment-kib", "256"],
+            &opening[..],
+            &late[..],
+            &amplification[..],
+            &space[..],
+            &beside[..],
+        ]
+        .concat(),
+    );
+    let stores = report["opening"]["stores"].as_array().unwrap();
+    let shapes: Vec<_> = stores
+        .iter()
+        .map(|store| [&store["datasets"], &store["identities"]].map(|n| n.as_u64().unwrap()))
+        .collect();
+    assert_eq!(shapes, [[40, 2], [200, 10], [40, 40]]);
+    for store in stores {
+        assert_eq!(store["closed"][0]["replayed_commits"], 0);
+        // As many as were updated before the first kill, and many more before the second.
+        assert_eq!(store["killed_soon"][0]["replayed_commits"], 1000);
+        let late = store["killed_late"][0]["replayed_commits"]
+            .as_u64()
+            .unwrap();
+        assert!(late > 1000, "{late}");
     }
-    assert!(build.status().unwrap().success());
-    profile.join("syncline")
+    let mixes = report["amplification"].as_array().unwrap();
+    let retired = mixes
+        .iter()
+        .map(|mix| mix["retired_segments"].as_u64().unwrap());
+    assert_eq!(mixes.len(), 2);
+    assert!(retired.min() > Some(0), "the cleaner worked in all of them");
+    let space = &report["space"];
+    assert_eq!(space["live"], 2000 * 1000);
+    for look in ["filled", "most", "written", "idle", "compact"] {
+        assert!(space[look]["disk"].as_u64() >= space[look]["feed"].as_u64());
+    }
+    let threads: Vec<_> = report["latency"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|outcome| outcome["threads"].as_u64().unwrap())
+        .collect();
+    assert_eq!(threads, [1, 2]);
 }

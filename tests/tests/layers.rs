@@ -6,27 +6,37 @@ use syncline_tests::layers::{Layers, deviations};
 use syncline_tests::workspace;
 
 const ENGINE: Layers<'_> = &[
-    &["limits"],
-    &["codec", "types"],
+    &["limits", "sync"],
+    &["bell", "codec", "types"],
     &["disk", "error", "frame", "record"],
-    &["commit", "proposal"],
-    &["options", "page", "segment", "state"],
-    &["cache", "draft", "files", "plan", "scan", "spare"],
-    &["log", "ticket"],
-    &["tail", "watermark"],
+    &["commit"],
+    &["content"],
+    &["proposal", "quarantine", "root", "transfer", "unfinished"],
+    &["manifest", "options", "page", "segment"],
+    &["state"],
+    &[
+        "cache", "draft", "files", "pins", "plan", "readers", "scan", "spare",
+    ],
+    &["cold", "errand", "ticket"],
+    &["checkpoint", "log", "snapshot"],
+    &["backup", "tail", "watermark"],
     &["recovery"],
-    &["store"],
+    &["restore", "store"],
     &["feed", "queue", "reader"],
-    &["batch"],
+    &["batch", "export"],
     &["writer"],
+    &["cleaner"],
     &["engine"],
+    &["check"],
+    &["inspect", "repair"],
+    &["fuzzing"],
 ];
 
 const SERVER: Layers<'_> = &[
     &["bucket", "error", "metrics", "realm"],
     &["config"],
     &[
-        "guests", "outbound", "routes", "seal", "sigv4", "throttle", "wire",
+        "guests", "lines", "outbound", "routes", "seal", "sigv4", "throttle", "wire",
     ],
     &["access", "providers", "session"],
     &["site"],

@@ -15,8 +15,10 @@ use crate::progress;
 pub const ACCESS_KEY: &str = "AKIDBENCHMARK0000000";
 pub const SECRET: &str = "benchmark-secret-that-guards-nothing";
 
-const SYNC_TYPE: &str = "application/json";
-const IDENTITY_TYPE: &str = "application/x-amz-json-1.1";
+/// The content type of Cognito Sync.
+pub const SYNC_TYPE: &str = "application/json";
+/// The content type of Cognito Identity.
+pub const IDENTITY_TYPE: &str = "application/x-amz-json-1.1";
 
 /// The pool and its datasets.
 pub struct Account {
@@ -137,6 +139,7 @@ impl Path {
             method: "GET",
             path: &self.sent,
             canonical_path: &self.canonical,
+            query: "",
             target: None,
             content_type: SYNC_TYPE,
             body: b"",
@@ -159,6 +162,7 @@ async fn identity_call(
         method: "POST",
         path: "/",
         canonical_path: "/",
+        query: "",
         target: Some(&target),
         content_type: IDENTITY_TYPE,
         body: body.as_bytes(),

@@ -19,6 +19,8 @@ pub struct Request<'a> {
     pub path: &'a str,
     /// The path encoded once more, as it is signed.
     pub canonical_path: &'a str,
+    /// What follows the question mark, in canonical form; empty: nothing.
+    pub query: &'a str,
     /// Name and value of the only header that some requests have beside the usual ones.
     pub target: Option<&'a str>,
     pub content_type: &'a str,
@@ -51,11 +53,13 @@ impl Signer {
     pub fn seal(&mut self, request: &Request<'_>, host: &str) -> Result<Vec<u8>> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
         let time = timestamp(now);
+        let mark = if request.query.is_empty() { "" } else { "?" };
         let mut head = format!(
-            "{} {} HTTP/1.1\r\nhost: {host}\r\nx-amz-date: {time}\r\ncontent-type: {}\r\n\
+            "{} {}{mark}{} HTTP/1.1\r\nhost: {host}\r\nx-amz-date: {time}\r\ncontent-type: {}\r\n\
              content-length: {}\r\n",
             request.method,
             request.path,
+            request.query,
             request.content_type,
             request.body.len()
         );
@@ -76,12 +80,13 @@ impl Signer {
         let Request {
             method,
             canonical_path,
+            query,
             content_type,
             body,
             ..
         } = request;
         let mut canonical = format!(
-            "{method}\n{canonical_path}\n\ncontent-type:{content_type}\nhost:{host}\n\
+            "{method}\n{canonical_path}\n{query}\ncontent-type:{content_type}\nhost:{host}\n\
              x-amz-date:{time}\n"
         );
         let mut signed = "content-type;host;x-amz-date".to_owned();
