@@ -7,6 +7,7 @@
     reason = "the model and the workload serve more tests than these"
 )]
 
+mod dropped;
 #[path = "../crash/model.rs"]
 mod model;
 mod running;

@@ -1,0 +1,135 @@
+//! A bug that was found by reading: what was given up before a backup pinned it went while the
+//! backup copied it, and the backup was said to be good.
+
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use syncline_engine::disk::{Disk, DiskFile, SimDisk};
+use syncline_engine::{
+    BackupOptions, DatasetId, DatasetName, Engine, IdentityId, ModifiedBy, Options, Patch, PatchOp,
+    PoolId, RecordKey, RecordValue, RestoreOptions, SyncCount, Wish, restore_on,
+};
+
+use super::options;
+
+/// A disk on which something happens when the first file of the log is made.
+struct Hooked {
+    inner: SimDisk,
+    hook: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+}
+
+impl Disk for Hooked {
+    fn lock(&self) -> io::Result<Result<Box<dyn Send + Sync>, String>> {
+        self.inner.lock()
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.inner.create_directory(path)
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        self.inner.list(directory)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let hook = self
+            .hook
+            .lock()
+            .unwrap()
+            .take_if(|_| path.starts_with("hot"));
+        hook.into_iter().for_each(|hook| hook());
+        self.inner.create(path)
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        self.inner.open(path)
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.inner.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.inner.remove(path)
+    }
+
+    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
+        self.inner.sync_directory(directory)
+    }
+
+    fn names(&self, path: &Path) -> io::Result<u64> {
+        self.inner.names(path)
+    }
+
+    fn share(&self, path: &Path, with: &dyn Disk, as_path: &Path) -> io::Result<bool> {
+        self.inner.share(path, with, as_path)
+    }
+
+    fn free_bytes(&self) -> io::Result<u64> {
+        self.inner.free_bytes()
+    }
+
+    fn random(&self) -> [u8; 16] {
+        self.inner.random()
+    }
+}
+
+fn fill(engine: &Engine, from: u32, to: u32) {
+    for number in from..to {
+        let patch = Patch {
+            key: RecordKey::parse("key").unwrap(),
+            op: PatchOp::Replace(RecordValue::parse("x".repeat(1500)).unwrap()),
+            sync_count: SyncCount::ZERO,
+            device_modified: None,
+        };
+        let dataset = DatasetId {
+            pool: PoolId::parse("eu:00000001-0000-4000-8000-00000000aaaa").unwrap(),
+            identity: IdentityId::parse(&format!("eu:{number:08}-0000-4000-8000-00000000bbbb"))
+                .unwrap(),
+            name: DatasetName::parse("data").unwrap(),
+        };
+        engine
+            .commit(Wish::Update {
+                dataset,
+                patches: vec![patch],
+                modified_by: ModifiedBy::Owner,
+            })
+            .unwrap();
+    }
+}
+
+#[test]
+fn what_waits_to_go_stays_until_the_backup_has_copied_it() {
+    let mut waited = 0;
+    for size in (40..400).step_by(40) {
+        let options = Options {
+            checkpoint_bytes: 1 << 30,
+            ..options()
+        };
+        let engine = Engine::open_on(Arc::new(SimDisk::new(5)), options).unwrap();
+        fill(&engine, 0, size);
+        engine.maintain().unwrap();
+        waited += u32::from(engine.upkeep().garbage_bytes > 0);
+        let backup = SimDisk::new(9);
+        let other = engine.clone();
+        let hook = move || {
+            // Two checkpoints, after which it may go.
+            other.compact().unwrap();
+            fill(&other, 1000, 1200);
+            other.compact().unwrap();
+        };
+        let target: Arc<dyn Disk> = Arc::new(Hooked {
+            inner: backup.clone(),
+            hook: Mutex::new(Some(Box::new(hook))),
+        });
+        let made = engine
+            .backup_on(&target, &BackupOptions::default())
+            .unwrap();
+        let from: Arc<dyn Disk> = Arc::new(backup);
+        let to: Arc<dyn Disk> = Arc::new(SimDisk::new(10));
+        let restored = restore_on(&from, &to, &RestoreOptions::default()).unwrap();
+        assert_eq!(restored.sequence, made.sequence, "{size} datasets");
+    }
+    assert!(waited > 3, "something was given up before");
+}
