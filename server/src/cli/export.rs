@@ -196,14 +196,29 @@ fn to_file(
     })
     .map_err(Box::<dyn Error>::from)
     .and_then(|mut file| {
-        let left = if resume { left_off(&mut file)? } else { None };
+        let (left, end) = if resume {
+            left_off(&file, &name.to_string())?
+        } else {
+            (None, 0)
+        };
         let (export, counts) = match left {
             Some((position, _)) if position.scope() != scope => {
                 return Err(format!("{name} is an export of something else").into());
             }
             Some((position, counts)) => (resumed(engine, &position, &partial)?, counts),
-            None => (engine.export(scope)?, Counts::default()),
+            None => match engine.export(scope) {
+                Ok(export) => (export, Counts::default()),
+                Err(error) => {
+                    if !resume {
+                        // It is empty, and in the way of the next try.
+                        std::fs::remove_file(&partial)?;
+                    }
+                    return Err(error.into());
+                }
+            },
         };
+        file.set_len(end)?;
+        file.seek(io::SeekFrom::Start(end))?;
         let mut lines = Out::new(BufWriter::new(&file));
         lines.counts = counts;
         let counts = write(export, &mut lines, Some(&file))?;
@@ -229,16 +244,25 @@ fn resumed(
     })
 }
 
-/// Reads what is there, and cuts it off behind its last position, where the file is then.
-fn left_off(file: &mut File) -> Result<Option<(ExportPosition, Counts)>, Box<dyn Error>> {
+/// A position in an export, and what was written up to there.
+type LeftOff = Option<(ExportPosition, Counts)>;
+
+/// Reads what is there: its last position, and where in the file that is.
+fn left_off(file: &File, name: &str) -> Result<(LeftOff, u64), Box<dyn Error>> {
     let mut found = None;
     let mut counts = Counts::default();
     let (mut offset, mut end) = (0, 0);
-    let mut reader = BufReader::new(&*file);
+    let mut reader = BufReader::new(file);
     let mut text = Vec::new();
     while reader.read_until(b'\n', &mut text)? > 0 && text.ends_with(b"\n") {
+        let line = Line::parse(&text);
+        if offset == 0 && !matches!(line, Ok(Line::Header { .. })) {
+            return Err(
+                format!("{name} is no export: take it away, or choose another name").into(),
+            );
+        }
         offset += text.len() as u64;
-        let Ok(line) = Line::parse(&text) else { break };
+        let Ok(line) = line else { break };
         counts.add(&line);
         if let Line::Position { position } = line {
             found = Some((position.parse()?, counts));
@@ -246,9 +270,7 @@ fn left_off(file: &mut File) -> Result<Option<(ExportPosition, Counts)>, Box<dyn
         }
         text.clear();
     }
-    file.set_len(end)?;
-    file.seek(io::SeekFrom::Start(end))?;
-    Ok(found)
+    Ok((found, end))
 }
 
 /// Makes the names in the directory of a file last.
