@@ -8,7 +8,6 @@ use crate::disk::SimDisk;
 use crate::engine::Engine;
 use crate::frame::HEADER_BYTES;
 use crate::limits::METADATA_KEY_BYTES_MAX;
-use crate::options::Options;
 use crate::proposal::{Proposal, Wish};
 use crate::record::RecordRef;
 use crate::segment::{self, FRAMES_OFFSET};

@@ -147,9 +147,13 @@ fn what_is_not_there_is_not_made() {
     let directory = tempfile::tempdir().unwrap();
     for name in ["check", "repair", "stats"] {
         let log = refused(command(directory.path(), &[name]));
-        assert!(log.contains("cannot open data"), "{log}");
+        assert!(log.contains("data is not a data directory"), "{log}");
+        // One that belongs to someone else stays as it is.
+        let log = refused(syncline(directory.path(), &[name, "--data", "."]));
+        assert!(log.contains("is not a data directory"), "{log}");
         let (_, log) = ran(syncline(directory.path(), &[name, "--dta", "data"]), 2);
         assert!(log.contains("--data"), "{log}");
     }
-    assert!(!directory.path().join("data").exists());
+    let left = std::fs::read_dir(directory.path()).unwrap();
+    assert_eq!(left.count(), 0, "nothing was made");
 }
