@@ -226,6 +226,16 @@ impl Fault {
         }
     }
 
+    /// What does not hold in a file, where the sequence is not known.
+    pub(crate) fn corrupt(path: impl Into<PathBuf>, offset: u64, why: &'static str) -> Self {
+        Self::Corrupt {
+            path: path.into(),
+            offset,
+            sequence: None,
+            why,
+        }
+    }
+
     /// The fault and its cause in one line, for those who come later.
     pub(crate) fn text(&self) -> Arc<str> {
         match std::error::Error::source(self) {

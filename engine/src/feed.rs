@@ -16,7 +16,7 @@ use crate::log::Indexed;
 use crate::readers::Registered;
 use crate::record::{Record, RecordRef};
 use crate::scan::{Assembly, Scan};
-use crate::segment;
+use crate::segment::{self, NoFrame};
 use crate::store::Store;
 use crate::types::{
     Cursor, DatasetId, IdentityId, ModifiedBy, Note, PoolId, Sequence, SyncCount, Timestamp,
@@ -320,12 +320,8 @@ impl Place {
 
     fn next(&mut self) -> Result<Option<Commit>, Fault> {
         let offset = self.scan.offset();
-        let frame = self.scan.next()?.map_err(|no_frame| Fault::Corrupt {
-            path: segment::path(self.number),
-            offset: u64::from(offset),
-            sequence: None,
-            why: no_frame.why(),
-        })?;
+        let corrupt = |no_frame: NoFrame| segment::corrupt(self.number, offset, no_frame.why());
+        let frame = self.scan.next()?.map_err(corrupt)?;
         Ok(self
             .assembly
             .add(self.number, offset, &frame)?

@@ -259,12 +259,7 @@ impl Log {
 
     /// Reads the change at a location.
     pub(crate) fn change(&self, location: Location) -> Result<Change, Fault> {
-        let corrupt = |why| Fault::Corrupt {
-            path: segment::path(location.segment),
-            offset: u64::from(location.offset),
-            sequence: None,
-            why,
-        };
+        let corrupt = |why| segment::corrupt_at(location, why);
         let segment = self
             .open(location.segment)
             .ok_or_else(|| corrupt("the segment that holds this is missing"))?;

@@ -137,10 +137,5 @@ fn fault(doing: &'static str) -> impl Fn(std::io::Error) -> Fault {
 }
 
 fn corrupt(why: &'static str) -> Fault {
-    Fault::Corrupt {
-        path: NAME.into(),
-        offset: 0,
-        sequence: None,
-        why,
-    }
+    Fault::corrupt(NAME, 0, why)
 }

@@ -212,12 +212,10 @@ fn open_cold(
         .map(|(number, _)| *number)
         .find(|number| !segments.contains_key(number))
     {
-        Some(missing) => Err(Fault::Corrupt {
-            path: segment::path(missing),
-            offset: 0,
-            sequence: None,
-            why: "the segment is missing, though something lives in it",
-        }),
+        Some(missing) => {
+            let why = "the segment is missing, though something lives in it";
+            Err(segment::corrupt(missing, 0, why))
+        }
         None => Ok(segments),
     }
 }
@@ -232,12 +230,7 @@ fn open_cold_segment(
     let length = file
         .length()
         .map_err(|source| segment::io("measure", number, source))?;
-    let corrupt = |why| Fault::Corrupt {
-        path: segment::path(number),
-        offset: length,
-        sequence: None,
-        why,
-    };
+    let corrupt = |why| Fault::corrupt(segment::path(number), length, why);
     let segment = Segment::open(number, file)?;
     if segment.header.store != root.lineage {
         return Err(corrupt("the segment belongs to another store"));

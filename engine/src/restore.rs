@@ -183,10 +183,5 @@ fn open_once(
 
 /// What is in the list of a backup but not in its directory.
 fn missing(path: &Path) -> Fault {
-    Fault::Corrupt {
-        path: path.into(),
-        offset: 0,
-        sequence: None,
-        why: "the file is missing",
-    }
+    Fault::corrupt(path, 0, "the file is missing")
 }

@@ -158,10 +158,5 @@ fn fault(doing: &'static str, source: io::Error) -> Fault {
 }
 
 fn corrupt(why: &'static str) -> Fault {
-    Fault::Corrupt {
-        path: NAME.into(),
-        offset: 0,
-        sequence: None,
-        why,
-    }
+    Fault::corrupt(NAME, 0, why)
 }

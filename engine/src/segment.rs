@@ -15,7 +15,7 @@ use crate::codec::{Decoder, Encode};
 use crate::disk::DiskFile;
 use crate::error::Fault;
 use crate::frame::{self, Bad, HEADER_BYTES, Header, Seed};
-use crate::types::Sequence;
+use crate::types::{Location, Sequence};
 
 /// Frames begin here: the header has a block of its own, so that no write to a frame can tear it.
 pub(crate) const FRAMES_OFFSET: u32 = 4096;
@@ -97,13 +97,7 @@ impl SegmentHeader {
     }
 
     fn decode(bytes: &[u8; SEGMENT_HEADER_BYTES], number: u32) -> Result<Self, Fault> {
-        let path = path(number);
-        let corrupt = |offset, why| Fault::Corrupt {
-            path: path.clone(),
-            offset,
-            sequence: None,
-            why,
-        };
+        let corrupt = |offset, why| corrupt(number, offset, why);
         let short = |_| corrupt(0, "the segment header ends too early");
         let mut input = Decoder::new(bytes);
         if input.bytes(8).map_err(short)? != MAGIC {
@@ -115,7 +109,7 @@ impl SegmentHeader {
         }
         if version != VERSION || input.u16().map_err(short)? != CRC32 {
             return Err(Fault::Version {
-                path,
+                path: path(number),
                 found: version,
                 known: VERSION,
             });
@@ -195,12 +189,8 @@ impl Segment {
             .read_at(&mut bytes, 0)
             .map_err(|source| io("read", number, source))?;
         if got < SEGMENT_HEADER_BYTES {
-            return Err(Fault::Corrupt {
-                path: path(number),
-                offset: got as u64,
-                sequence: None,
-                why: "the file ends within the segment header",
-            });
+            let why = "the file ends within the segment header";
+            return Err(corrupt(number, narrow(got), why));
         }
         Ok(Self::new(SegmentHeader::decode(&bytes, number)?, file))
     }
@@ -226,12 +216,7 @@ impl Segment {
             bytes.truncate(got + more);
         }
         self.parse(&bytes.into())
-            .map_err(|no_frame| Fault::Corrupt {
-                path: path(self.header.number),
-                offset: u64::from(offset),
-                sequence: None,
-                why: no_frame.why(),
-            })
+            .map_err(|no_frame| corrupt(self.header.number, offset, no_frame.why()))
     }
 
     /// A segment whose header does not hold, if its first frame tells the salt: as it stands
@@ -315,6 +300,16 @@ impl Segment {
 
 pub(crate) fn io(doing: &'static str, number: u32, source: std::io::Error) -> Fault {
     Fault::of_io(doing, &path(number), source)
+}
+
+/// What does not hold in a segment, where the sequence is not known.
+pub(crate) fn corrupt(number: u32, offset: u32, why: &'static str) -> Fault {
+    Fault::corrupt(path(number), u64::from(offset), why)
+}
+
+/// What does not hold at a location.
+pub(crate) fn corrupt_at(location: Location, why: &'static str) -> Fault {
+    corrupt(location.segment, location.offset, why)
 }
 
 fn narrow(value: usize) -> u32 {

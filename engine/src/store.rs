@@ -17,7 +17,7 @@ use crate::page::{Link, Page};
 use crate::pins::Pins;
 use crate::readers::{ReaderLag, Readers};
 use crate::record::{RecordRef, Records};
-use crate::segment;
+use crate::segment::corrupt_at;
 use crate::snapshot::Snapshots;
 use crate::state::State;
 use crate::types::{DatasetId, Location, MetadataKey, MetadataValue, Sequence, Timestamp};
@@ -156,11 +156,11 @@ impl Store {
     ) -> Result<MetadataValue, Fault> {
         match self.log.change(location)? {
             Change::MetadataPut { key: found, value } if found == *key => Ok(value),
-            Change::MetadataPut { .. } => Err(corrupt(
+            Change::MetadataPut { .. } => Err(corrupt_at(
                 location,
                 "the metadata value belongs to another key",
             )),
-            _ => Err(corrupt(
+            _ => Err(corrupt_at(
                 location,
                 "the change is not the metadata value it should be",
             )),
@@ -226,14 +226,14 @@ pub(crate) fn load(
     let mut runs = vec![newest.records];
     while let Some(location) = next {
         if links.len() >= CHAIN_LINKS_MAX {
-            return Err(corrupt(
+            return Err(corrupt_at(
                 location,
                 "the frames of a dataset form too long a chain",
             ));
         }
         let older = of_dataset(dataset, location, read(location)?)?;
         if older.facts.sync_count != covers_from {
-            return Err(corrupt(
+            return Err(corrupt_at(
                 location,
                 "the frame is not of the count that links to it",
             ));
@@ -249,7 +249,7 @@ pub(crate) fn load(
     let records = merged(&runs, &facts);
     let page = Page::new(facts, &records, links.into());
     if !page.counts_hold() {
-        return Err(corrupt(
+        return Err(corrupt_at(
             head,
             "the sizes of a dataset are not those of its records",
         ));
@@ -265,8 +265,8 @@ fn of_dataset(
 ) -> Result<DatasetChange, Fault> {
     match change {
         Change::Dataset(change) if change.dataset == *dataset => Ok(change),
-        Change::Dataset(_) => Err(corrupt(location, "the frame belongs to another dataset")),
-        _ => Err(corrupt(
+        Change::Dataset(_) => Err(corrupt_at(location, "the frame belongs to another dataset")),
+        _ => Err(corrupt_at(
             location,
             "the change is not the dataset it should be",
         )),
@@ -292,13 +292,4 @@ fn merged(runs: &[Records], facts: &Facts) -> Records {
         count += 1;
     }
     Records::believed(encoded.into(), count)
-}
-
-fn corrupt(location: Location, why: &'static str) -> Fault {
-    Fault::Corrupt {
-        path: segment::path(location.segment),
-        offset: u64::from(location.offset),
-        sequence: None,
-        why,
-    }
 }

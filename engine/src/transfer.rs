@@ -60,12 +60,7 @@ impl<'a> Transfer<'a> {
             let step = &mut buffer[..left.min(STEP_BYTES)];
             let got = from.read_at(step, offset).map_err(fault("read"))?;
             if got == 0 {
-                return Err(Fault::Corrupt {
-                    path: path.into(),
-                    offset,
-                    sequence: None,
-                    why: "the file ends too early",
-                });
+                return Err(Fault::corrupt(path, offset, "the file ends too early"));
             }
             to.write_at(&[IoSlice::new(&step[..got])], offset)
                 .map_err(fault("write"))?;

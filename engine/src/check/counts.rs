@@ -6,10 +6,10 @@ use super::Checking;
 use crate::cache::Cache;
 use crate::error::{Error, Fault};
 use crate::recovery::Opened;
-use crate::segment;
+use crate::segment::{self, corrupt_at};
 use crate::state::{Identity, Known, Place, Pool, State};
 use crate::store::{Disk, Store};
-use crate::types::{DatasetId, Extent, Location, MetadataKey, SyncCount};
+use crate::types::{DatasetId, Extent, MetadataKey, SyncCount};
 use crate::watermark::{Durable, Watermark};
 
 /// Reads what the directory of a store names.
@@ -127,7 +127,7 @@ impl Checking<'_> {
             Ok(_) => {
                 let why = "the metadata value is not of the version that the directory says";
                 self.of(
-                    &corrupt(extent.location, why),
+                    &corrupt_at(extent.location, why),
                     &format!("of metadata {key}"),
                 );
             }
@@ -190,19 +190,15 @@ impl Counting<'_> {
     fn dataset(&mut self, id: &DatasetId, known: &Known) -> Result<u64, Fault> {
         let (Some(head), Some(image)) = (known.head, known.image) else {
             let segment = known.head.map_or(1, |head| head.segment);
-            return Err(Fault::Corrupt {
-                path: segment::path(segment),
-                offset: 0,
-                sequence: None,
-                why: "the directory does not know where a dataset ends",
-            });
+            let why = "the directory does not know where a dataset ends";
+            return Err(segment::corrupt(segment, 0, why));
         };
         self.name(image);
         let page = self.store.load(id, head)?;
         let facts = page.facts();
         let last = page.links().last().map(|link| link.location);
         if last != Some(image.location) {
-            return Err(corrupt(
+            return Err(corrupt_at(
                 head,
                 "the walk does not end where the directory says",
             ));
@@ -211,7 +207,7 @@ impl Counting<'_> {
             && facts.floor == known.floor;
         if !counts || (facts.bytes, facts.live) != (known.bytes, known.live) {
             let why = "the counts of a dataset are not what the directory says";
-            return Err(corrupt(head, why));
+            return Err(corrupt_at(head, why));
         }
         self.frame(image)?;
         Ok(u64::from(facts.live))
@@ -224,24 +220,15 @@ impl Counting<'_> {
             .store
             .log
             .open(location.segment)
-            .ok_or_else(|| corrupt(location, "the segment that holds this is missing"))??;
+            .ok_or_else(|| corrupt_at(location, "the segment that holds this is missing"))??;
         let frame = segment.frame(location.offset)?;
         let cold = segment::is_cold(location.segment);
         if cold && frame.header.frame_bytes() != extent.bytes as usize {
-            return Err(corrupt(
+            return Err(corrupt_at(
                 location,
                 "the frame has not the size that the directory says",
             ));
         }
         Ok(frame.header.sequence)
-    }
-}
-
-fn corrupt(location: Location, why: &'static str) -> Fault {
-    Fault::Corrupt {
-        path: segment::path(location.segment),
-        offset: u64::from(location.offset),
-        sequence: None,
-        why,
     }
 }

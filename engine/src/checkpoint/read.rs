@@ -214,11 +214,6 @@ impl Blocks {
     }
 
     fn corrupt_at(&self, offset: u64, why: &'static str) -> Fault {
-        Fault::Corrupt {
-            path: self.path.clone(),
-            offset,
-            sequence: None,
-            why,
-        }
+        Fault::corrupt(&self.path, offset, why)
     }
 }

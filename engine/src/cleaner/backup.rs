@@ -189,11 +189,6 @@ impl Cleaner {
     fn length(&self, number: u32) -> Result<u64, Fault> {
         let path = segment::path(number);
         let length = transfer::length(self.store.log.disk.as_ref(), &path)?;
-        length.ok_or(Fault::Corrupt {
-            path,
-            offset: 0,
-            sequence: None,
-            why: "the segment is missing",
-        })
+        length.ok_or_else(|| segment::corrupt(number, 0, "the segment is missing"))
     }
 }

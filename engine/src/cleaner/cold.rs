@@ -7,7 +7,7 @@ use super::{Cleaner, Work};
 use crate::cold::ColdSegment;
 use crate::commit::Change;
 use crate::errand::Errand;
-use crate::error::{Error, Fault};
+use crate::error::Error;
 use crate::segment;
 use crate::state::{State, Target};
 use crate::types::{DatasetId, Location};
@@ -90,13 +90,8 @@ impl Cleaner {
             if end == known.end() {
                 return Ok(());
             }
-            return Err(Fault::Corrupt {
-                path: segment::path(number),
-                offset: u64::from(end),
-                sequence: None,
-                why: "a frame in which something lives does not hold",
-            }
-            .into());
+            let why = "a frame in which something lives does not hold";
+            return Err(segment::corrupt(number, end, why).into());
         }
         work.figures.cleaned += 1;
         self.free(work, number, u64::from(known.end()));

@@ -80,12 +80,7 @@ impl Cleaner {
                 }
                 rested = offset;
             }
-            let corrupt = |why| Fault::Corrupt {
-                path: segment::path(number),
-                offset: u64::from(offset),
-                sequence: None,
-                why,
-            };
+            let corrupt = |why| segment::corrupt(number, offset, why);
             let Frame {
                 header, payload, ..
             } = match scan.next()? {

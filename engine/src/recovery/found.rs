@@ -32,12 +32,7 @@ impl Found {
             .list(Path::new(""))
             .map_err(|source| directory_fault("list", Path::new(""), source))?;
         if names.iter().any(|name| name == UNFINISHED_REPAIR) {
-            return Err(Fault::Corrupt {
-                path: UNFINISHED_REPAIR.into(),
-                offset: 0,
-                sequence: None,
-                why: REPAIR_CUT_SHORT,
-            });
+            return Err(Fault::corrupt(UNFINISHED_REPAIR, 0, REPAIR_CUT_SHORT));
         }
         let root = Root::read(disk.as_ref())?;
         for directory in [segment::DIRECTORY, COLD_DIRECTORY, checkpoint::DIRECTORY] {
@@ -116,12 +111,8 @@ impl Found {
     fn ours(&self, found: Checkpoint) -> Result<Checkpoint, Fault> {
         let foreign = |root: &Root| found.head.lineage != root.lineage.into_bytes();
         if self.root.as_ref().is_some_and(foreign) {
-            return Err(Fault::Corrupt {
-                path: checkpoint::path(found.head.number),
-                offset: 0,
-                sequence: None,
-                why: "the checkpoint belongs to another store",
-            });
+            let why = "the checkpoint belongs to another store";
+            return Err(Fault::corrupt(checkpoint::path(found.head.number), 0, why));
         }
         Ok(found)
     }
@@ -130,28 +121,22 @@ impl Found {
     pub(super) fn check_whole(&self, damaged: Option<&Fault>) -> Result<(), Fault> {
         let begun = self.root.is_some_and(|root| root.begun);
         if (begun && self.hot.is_empty()) || self.hot.first().is_some_and(|&first| first > 1) {
-            return Err(damaged.cloned().unwrap_or_else(|| Fault::Corrupt {
-                path: segment::DIRECTORY.into(),
-                offset: 0,
-                sequence: None,
-                why: "the beginning of the log is missing, and there is no checkpoint",
-            }));
+            let why = "the beginning of the log is missing, and there is no checkpoint";
+            let missing = || Fault::corrupt(segment::DIRECTORY, 0, why);
+            return Err(damaged.cloned().unwrap_or_else(missing));
         }
         Ok(())
     }
 
     /// The root of a store that is new, or of the first version, which had none.
     pub(super) fn make_root(&self, disk: &Arc<dyn Disk>) -> Result<Root, Fault> {
-        if let Some(&number) = self.checkpoints.first() {
-            return Err(Fault::Corrupt {
-                path: crate::root::NAME.into(),
-                offset: 0,
-                sequence: None,
-                why: match number {
-                    _ if self.hot.is_empty() => "the file is missing, and so is the log",
-                    _ => "the file is missing",
-                },
-            });
+        if !self.checkpoints.is_empty() {
+            let why = if self.hot.is_empty() {
+                "the file is missing, and so is the log"
+            } else {
+                "the file is missing"
+            };
+            return Err(Fault::corrupt(crate::root::NAME, 0, why));
         }
         let mut root = Root::new(disk.as_ref());
         if let Some(&first) = self.hot.first() {

@@ -93,12 +93,7 @@ impl Shelf {
 
     /// Reads the change at a location.
     pub(super) fn change(&self, location: Location) -> Result<Change, Fault> {
-        let corrupt = |why| Fault::Corrupt {
-            path: segment::path(location.segment),
-            offset: u64::from(location.offset),
-            sequence: None,
-            why,
-        };
+        let corrupt = |why| segment::corrupt_at(location, why);
         let segment = self.open(location.segment)?;
         let segment = segment.ok_or_else(|| corrupt("the segment cannot be read"))?;
         let frame = segment.frame(location.offset)?;
@@ -136,12 +131,11 @@ impl Walk {
         let offset = self.scan.offset();
         match self.scan.next()? {
             Ok(frame) => Ok(Some(Met::Frame(offset, frame))),
-            Err(NoFrame::Later) => Err(Fault::Corrupt {
-                path: segment::path(self.segment.header.number),
-                offset: u64::from(offset),
-                sequence: None,
-                why: NoFrame::Later.why(),
-            }),
+            Err(later @ NoFrame::Later) => Err(segment::corrupt(
+                self.segment.header.number,
+                offset,
+                later.why(),
+            )),
             Err(_) => {
                 let from = offset.saturating_add(crate::frame::ALIGNMENT);
                 match find_frame(&self.segment, from, self.length)? {

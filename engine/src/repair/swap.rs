@@ -49,12 +49,8 @@ impl Swap {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
         let got = file.read_at(&mut bytes, 0).map_err(fault("read"))?;
         bytes.truncate(got);
-        let corrupt = || Fault::Corrupt {
-            path: path.into(),
-            offset: 0,
-            sequence: None,
-            why: "the file that says how to end a repair does not hold; restore a backup",
-        };
+        let why = "the file that says how to end a repair does not hold; restore a backup";
+        let corrupt = || Fault::corrupt(path, 0, why);
         let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(corrupt)?;
         if header[..8] != MAGIC || header[8..] != crc32fast::hash(body).to_le_bytes() {
             return Err(corrupt());

@@ -89,12 +89,8 @@ fn check_files(disk: &dyn Disk, manifest: &Manifest) -> Result<(), Fault> {
     for (path, bytes) in files {
         let found = transfer::length(disk, &path)?.ok_or_else(|| missing(&path))?;
         if found != bytes {
-            return Err(Fault::Corrupt {
-                path,
-                offset: found.min(bytes),
-                sequence: None,
-                why: "the file is not as long as it was",
-            });
+            let why = "the file is not as long as it was";
+            return Err(Fault::corrupt(path, found.min(bytes), why));
         }
     }
     Ok(())

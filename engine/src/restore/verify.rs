@@ -10,7 +10,7 @@ use crate::error::Fault;
 use crate::frame::Kind;
 use crate::manifest::{Held, Manifest};
 use crate::scan::Scan;
-use crate::segment::{self, FRAMES_OFFSET, NoFrame, Segment, io};
+use crate::segment::{self, FRAMES_OFFSET, NoFrame, Segment, corrupt, io};
 use crate::state::State;
 use crate::types::{Extent, Location, Sequence, SyncCount};
 
@@ -156,13 +156,4 @@ fn open(disk: &dyn Disk, number: u32) -> Result<Segment, Fault> {
         .open(&segment::path(number))
         .map_err(|source| io("open", number, source))?;
     Segment::open(number, file)
-}
-
-fn corrupt(number: u32, offset: u32, why: &'static str) -> Fault {
-    Fault::Corrupt {
-        path: segment::path(number),
-        offset: u64::from(offset),
-        sequence: None,
-        why,
-    }
 }
