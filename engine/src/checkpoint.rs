@@ -18,7 +18,8 @@ pub(crate) use read::{Checkpoint, read, survey};
 pub(crate) use write::{Beginning, Written, write};
 
 use crate::commit::Change;
-use crate::types::{DatasetId, IdentityId, MetadataKey, PoolId, Sequence};
+use crate::state::At;
+use crate::types::{DatasetId, Sequence};
 
 /// The directory of the checkpoints.
 pub(crate) const DIRECTORY: &str = "checkpoint";
@@ -102,54 +103,42 @@ pub(crate) struct ColdLive {
     pub(crate) live: u64,
 }
 
-/// A place in the order in which the directory is written down.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Place {
-    /// A pool, or an identity of it.
-    Identities(PoolId, Option<IdentityId>),
-    /// Behind all identities.
-    IdentitiesEnd,
-    Metadata(MetadataKey),
-    /// Behind everything.
-    End,
-}
-
 /// What the slices of a checkpoint have seen.
 #[derive(Debug, Default)]
 pub(crate) struct Seen {
     /// Up to which place a slice reaches, and after which commit it was taken; in order.
-    slices: Vec<(Place, Sequence)>,
+    slices: Vec<(At, Sequence)>,
 }
 
 impl Seen {
     /// Whether a change of the commit with this sequence is in its slice already.
     pub(crate) fn has(&self, change: &Change, sequence: Sequence) -> bool {
-        let of_dataset = |id: &DatasetId| self.at(&Place::Identities(id.pool, Some(id.identity)));
+        let of_dataset = |id: &DatasetId| self.at(&At::Identities(id.pool, Some(id.identity)));
         let seen = match change {
             Change::Dataset(change) => of_dataset(&change.dataset),
             Change::DatasetDeleted { dataset, .. } => of_dataset(dataset),
             Change::IdentityDeleted { pool, identity, .. }
             | Change::IdentityImported { pool, identity, .. } => {
-                self.at(&Place::Identities(*pool, Some(*identity)))
+                self.at(&At::Identities(*pool, Some(*identity)))
             }
             // Where it begins: slices that were taken later do not know the pool either.
-            Change::PoolDeleted { pool } => self.at(&Place::Identities(*pool, None)),
+            Change::PoolDeleted { pool } => self.at(&At::Identities(*pool, None)),
             Change::Unknown | Change::PoolImported { .. } => None,
             Change::MetadataPut { key, .. } | Change::MetadataDeleted { key } => {
-                self.at(&Place::Metadata(key.clone()))
+                self.at(&At::Metadata(key.clone()))
             }
         };
         seen.is_some_and(|seen| seen >= sequence)
     }
 
-    fn at(&self, place: &Place) -> Option<Sequence> {
+    fn at(&self, place: &At) -> Option<Sequence> {
         let after = self
             .slices
             .partition_point(|(last, _)| last.cmp(place) == Ordering::Less);
         self.slices.get(after).map(|(_, sequence)| *sequence)
     }
 
-    fn push(&mut self, last: Place, sequence: Sequence) {
+    fn push(&mut self, last: At, sequence: Sequence) {
         self.slices.push((last, sequence));
     }
 }

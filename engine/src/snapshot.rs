@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 mod walk;
 mod was;
 
-pub(crate) use walk::{At, Piece, Told, Walk};
+pub(crate) use walk::{Piece, Told, Walk};
 use was::Was;
 
 use crate::commit::{Change, Commit};
@@ -21,7 +21,7 @@ use crate::error::Refusal;
 use crate::limits::{EXPORT_CHANGED_BYTES_MAX, EXPORTS_MAX};
 use crate::pins::Pin;
 use crate::readers::Registered;
-use crate::state::{Pool, State};
+use crate::state::{At, Pool, State};
 use crate::types::{IdentityId, Location, PoolId, Sequence};
 
 /// What an export tells of.

@@ -16,8 +16,10 @@ use crate::types::{
 };
 
 mod apply;
+mod at;
 mod moves;
 
+pub(crate) use at::At;
 pub(crate) use moves::{Move, Target};
 
 /// Everything that is true after the commit with `sequence`.

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
-use super::Place;
 use super::familiar::Familiar;
 use crate::codec::{Decoder, Encode, Malformed};
 use crate::commit::names::{
@@ -11,7 +10,7 @@ use crate::commit::names::{
 };
 use crate::commit::{decode_location, encode_location};
 use crate::segment;
-use crate::state::{self, Dataset, Identity, Known, Pool, State};
+use crate::state::{At, Dataset, Identity, Known, Place, Pool, State};
 use crate::types::{
     DatasetName, Extent, IdentityId, MetadataKey, PoolId, Sequence, SyncCount, Timestamp,
 };
@@ -40,33 +39,33 @@ pub(super) struct Slice {
 }
 
 /// Writes the next slice behind a place, or the first one, and says up to where it reaches.
-pub(super) fn encode(state: &State, after: Option<&Place>, out: &mut Slice) -> Place {
+pub(super) fn encode(state: &State, after: Option<&At>, out: &mut Slice) -> At {
     out.bytes.clear();
     out.bytes.put_u64(state.sequence.get());
     let mut at = match after {
         Some(after) => after.clone(),
         None => first(state, out),
     };
-    while out.bytes.len() < SLICE_BYTES && at != Place::End {
+    while out.bytes.len() < SLICE_BYTES && at != At::End {
         at = match &at {
-            Place::Identities(..) => next_identity(state, &at, out),
-            Place::IdentitiesEnd => next_metadata(state, None, out),
-            Place::Metadata(key) => next_metadata(state, Some(key), out),
-            Place::End => Place::End,
+            At::Identities(..) => next_identity(state, &at, out),
+            At::IdentitiesEnd => next_metadata(state, None, out),
+            At::Metadata(key) => next_metadata(state, Some(key), out),
+            At::End => At::End,
         };
     }
     at
 }
 
-fn first(state: &State, out: &mut Slice) -> Place {
+fn first(state: &State, out: &mut Slice) -> At {
     match state.pools.first_key_value() {
         Some((id, pool)) => put_pool(*id, pool, out),
         None => put_identities_end(out),
     }
 }
 
-fn next_identity(state: &State, at: &Place, out: &mut Slice) -> Place {
-    let Place::Identities(pool_id, after) = at else {
+fn next_identity(state: &State, at: &At, out: &mut Slice) -> At {
+    let At::Identities(pool_id, after) = at else {
         return put_identities_end(out);
     };
     if let Some(pool) = state.pools.get(pool_id) {
@@ -80,7 +79,7 @@ fn next_identity(state: &State, at: &Place, out: &mut Slice) -> Place {
             .range::<IdentityId, _>((from, Bound::Unbounded));
         if let Some((id, identity)) = rest.next() {
             put_identity(pool_id, *id, identity, out);
-            return Place::Identities(*pool_id, Some(*id));
+            return At::Identities(*pool_id, Some(*id));
         }
     }
     let behind = (Bound::Excluded(pool_id), Bound::Unbounded);
@@ -90,16 +89,16 @@ fn next_identity(state: &State, at: &Place, out: &mut Slice) -> Place {
     }
 }
 
-fn put_identities_end(out: &mut Slice) -> Place {
+fn put_identities_end(out: &mut Slice) -> At {
     out.bytes.put_u8(IDENTITIES_END);
-    Place::IdentitiesEnd
+    At::IdentitiesEnd
 }
 
-fn put_pool(id: PoolId, pool: &Pool, out: &mut Slice) -> Place {
+fn put_pool(id: PoolId, pool: &Pool, out: &mut Slice) -> At {
     out.bytes.put_u8(POOL);
     encode_id(&mut out.bytes, id.as_str(), None);
     out.bytes.put_u48(pool.modified.get());
-    Place::Identities(id, None)
+    At::Identities(id, None)
 }
 
 fn put_identity(pool: &PoolId, id: IdentityId, identity: &Identity, out: &mut Slice) {
@@ -141,14 +140,14 @@ fn put_extent(out: &mut Slice, extent: Extent) {
     }
 }
 
-fn next_metadata(state: &State, after: Option<&MetadataKey>, out: &mut Slice) -> Place {
+fn next_metadata(state: &State, after: Option<&MetadataKey>, out: &mut Slice) -> At {
     let from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let mut rest = state
         .metadata
         .range::<MetadataKey, _>((from, Bound::Unbounded));
     let Some((key, place)) = rest.next() else {
         out.bytes.put_u8(END);
-        return Place::End;
+        return At::End;
     };
     out.bytes.put_u8(METADATA);
     out.bytes
@@ -156,7 +155,7 @@ fn next_metadata(state: &State, after: Option<&MetadataKey>, out: &mut Slice) ->
     out.bytes.put_bytes(key.as_bytes());
     out.bytes.put_u64(place.version.get());
     put_extent(out, place.extent());
-    Place::Metadata(key.clone())
+    At::Metadata(key.clone())
 }
 
 /// Takes slices in order and makes a state of them.
@@ -165,9 +164,9 @@ pub(super) struct Loading {
     pool: Option<(PoolId, Pool)>,
     /// Identities of the pool, in order.
     identities: Vec<(IdentityId, Identity)>,
-    metadata: Vec<(MetadataKey, state::Place)>,
+    metadata: Vec<(MetadataKey, Place)>,
     names: Familiar,
-    at: Option<Place>,
+    at: Option<At>,
 }
 
 impl Loading {
@@ -183,14 +182,14 @@ impl Loading {
     }
 
     /// Takes a slice; says up to where it reaches and after which commit it was taken.
-    pub(super) fn slice(&mut self, bytes: &[u8]) -> Result<(Place, Sequence), Malformed> {
+    pub(super) fn slice(&mut self, bytes: &[u8]) -> Result<(At, Sequence), Malformed> {
         let mut input = Decoder::new(bytes);
         let sequence = Sequence::new(input.u64()?);
         while input.remaining() > 0 {
             let place = self.one(&mut input)?;
             // The pool of a slice's first identity is named again.
             let again = match (&self.at, &place) {
-                (Some(Place::Identities(at, _)), Place::Identities(pool, None)) => at == pool,
+                (Some(At::Identities(at, _)), At::Identities(pool, None)) => at == pool,
                 _ => false,
             };
             if again {
@@ -207,14 +206,14 @@ impl Loading {
 
     /// The state, if its end was reached.
     pub(super) fn finish(mut self) -> Result<State, Malformed> {
-        if self.at != Some(Place::End) {
+        if self.at != Some(At::End) {
             return Err(Malformed("the directory ends too early"));
         }
         self.state.metadata = self.metadata.into_iter().collect();
         Ok(self.state)
     }
 
-    fn one(&mut self, input: &mut Decoder<'_>) -> Result<Place, Malformed> {
+    fn one(&mut self, input: &mut Decoder<'_>) -> Result<At, Malformed> {
         match input.u8()? {
             POOL => {
                 let id = decode_pool(input)?;
@@ -226,12 +225,12 @@ impl Loading {
                 if let Some((_, pool)) = &mut self.pool {
                     pool.modified = pool.modified.max(modified);
                 }
-                Ok(Place::Identities(id, None))
+                Ok(At::Identities(id, None))
             }
             IDENTITY => self.identity(input),
             IDENTITIES_END => {
                 self.end_pool();
-                Ok(Place::IdentitiesEnd)
+                Ok(At::IdentitiesEnd)
             }
             METADATA => {
                 let length = usize::from(input.u16()?);
@@ -239,11 +238,11 @@ impl Loading {
                 let version = Sequence::new(input.u64()?);
                 let extent = extent(input)?;
                 self.state.retain(extent);
-                let place = state::Place::new(version, extent);
+                let place = Place::new(version, extent);
                 self.metadata.push((key.clone(), place));
-                Ok(Place::Metadata(key))
+                Ok(At::Metadata(key))
             }
-            END => Ok(Place::End),
+            END => Ok(At::End),
             _ => Err(Malformed("the directory has something unknown in it")),
         }
     }
@@ -255,7 +254,7 @@ impl Loading {
         }
     }
 
-    fn identity(&mut self, input: &mut Decoder<'_>) -> Result<Place, Malformed> {
+    fn identity(&mut self, input: &mut Decoder<'_>) -> Result<At, Malformed> {
         let (pool_id, pool) = self
             .pool
             .as_mut()
@@ -290,7 +289,7 @@ impl Loading {
                 .for_each(|image| self.state.retain(image));
             identity.datasets.push(dataset);
         }
-        let place = Place::Identities(*pool_id, Some(id));
+        let place = At::Identities(*pool_id, Some(id));
         self.identities.push((id, identity));
         Ok(place)
     }

@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use super::slice::{Slice, encode};
 use super::{
-    ColdLive, DIRECTORY, Head, HotSegment, LAST, MAGIC, PREAMBLE_BYTES, Place, Trailer, UNFINISHED,
+    ColdLive, DIRECTORY, Head, HotSegment, LAST, MAGIC, PREAMBLE_BYTES, Trailer, UNFINISHED,
     VERSION, block_checksum, path,
 };
 use crate::cold::Cold;
 use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
 use crate::root::format;
-use crate::state::State;
+use crate::state::{At, State};
 
 /// Written bytes between two syncs, so that none of them takes long and commits, which sync too,
 /// do not wait behind it.
@@ -83,7 +83,7 @@ fn write_whole(
     };
     let mut at = None;
     let mut slice = Slice::default();
-    while at != Some(Place::End) {
+    while at != Some(At::End) {
         look(&mut |state| {
             at = Some(encode(state, at.as_ref(), &mut slice));
             trailer.finished = state.sequence.get();

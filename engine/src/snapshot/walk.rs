@@ -4,23 +4,10 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::Snapshot;
-use crate::state::Place;
+use crate::state::{At, Place};
 use crate::types::{
     DatasetId, DatasetName, IdentityId, Location, MetadataKey, PoolId, SyncCount, Timestamp,
 };
-
-/// What was come by, in the order of the directory.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum At {
-    /// A pool and its identities up to one.
-    Identities(PoolId, Option<IdentityId>),
-    /// All identities.
-    IdentitiesEnd,
-    /// A metadata key.
-    Metadata(MetadataKey),
-    /// Everything.
-    End,
-}
 
 /// Something to tell, without its bytes.
 #[derive(Debug, Clone)]

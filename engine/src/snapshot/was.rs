@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::walk::{At, Piece};
+use super::walk::Piece;
 use super::{Held, Scope};
 use crate::commit::{Change, Commit};
 use crate::error::Refusal;
 use crate::limits::EXPORT_SLICE;
-use crate::state::{Identity, Place, Pool, State};
+use crate::state::{At, Identity, Place, Pool, State};
 use crate::types::{DatasetId, IdentityId, MetadataKey, PoolId, SyncCount, Timestamp};
 
 /// Memory of what is put aside, beside its datasets and its key.
