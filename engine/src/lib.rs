@@ -64,6 +64,7 @@ mod transfer;
 mod types;
 mod unfinished;
 mod watermark;
+mod whole;
 mod writer;
 
 pub use backup::{Backup, BackupOptions};

@@ -3,7 +3,6 @@
 //! It is empty while a backup is written or restored, and is put last, so that what is unfinished
 //! is never mistaken for a backup or a store. Layout in `docs/FORMAT.md`.
 
-use std::io::IoSlice;
 use std::path::Path;
 
 use bincode::{Decode, Encode};
@@ -12,6 +11,7 @@ use crate::disk::Disk;
 use crate::error::{Error, Fault};
 use crate::root::format;
 use crate::types::invalid;
+use crate::whole;
 
 /// Its name in the directory.
 pub(crate) const NAME: &str = "BACKUP";
@@ -20,6 +20,8 @@ const MAGIC: [u8; 8] = *b"SYNCBKUP";
 const VERSION: u16 = 1;
 /// Magic, version, checksum of the body.
 const HEADER_BYTES: usize = 8 + 2 + 4;
+/// More than the file ever takes.
+const FILE_BYTES_MAX: u64 = 64 << 20;
 
 /// What the file says.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
@@ -56,8 +58,7 @@ pub(crate) fn begin(disk: &dyn Disk) -> Result<(), Fault> {
 
 /// Whether a directory is a backup, or an unfinished one.
 pub(crate) fn is_there(disk: &dyn Disk) -> Result<bool, Fault> {
-    let names = disk.list(Path::new("")).map_err(fault("look for"))?;
-    Ok(names.iter().any(|name| name == NAME))
+    whole::is_there(disk, NAME)
 }
 
 /// Takes the mark away: the directory is a store from now on.
@@ -70,32 +71,19 @@ pub(crate) fn end(disk: &dyn Disk) -> Result<(), Fault> {
 impl Manifest {
     /// Makes the directory a backup; it lasts when this returns.
     pub(crate) fn write(&self, disk: &dyn Disk) -> Result<(), Fault> {
-        let next = Path::new(NEXT_NAME);
-        let file = disk.create(next).map_err(fault("create"))?;
-        file.write_at(&[IoSlice::new(&self.encode())], 0)
-            .map_err(fault("write"))?;
-        file.sync().map_err(fault("sync"))?;
-        disk.rename(next, Path::new(NAME))
-            .map_err(fault("rename"))?;
-        disk.sync_directory(Path::new(""))
-            .map_err(fault("make a name last for"))
+        whole::write(disk, NEXT_NAME, NAME, &self.encode())
     }
 
     /// Reads the file of a finished backup.
     pub(crate) fn read(disk: &dyn Disk) -> Result<Self, Error> {
-        if !is_there(disk)? {
+        let Some(bytes) = whole::read(disk, NAME, FILE_BYTES_MAX)? else {
             return Err(invalid("backup", "is not a backup: it has no file BACKUP").into());
-        }
-        let file = disk.open(Path::new(NAME)).map_err(fault("open"))?;
-        let length = file.length().map_err(fault("measure"))?;
-        if length == 0 {
+        };
+        if bytes.is_empty() {
             let why = "was not finished: its file BACKUP is empty; use another one";
             return Err(invalid("backup", why).into());
         }
-        let length = usize::try_from(length.min(64 << 20)).unwrap_or(usize::MAX);
-        let mut bytes = vec![0; length];
-        let got = file.read_at(&mut bytes, 0).map_err(fault("read"))?;
-        Ok(Self::decode(&bytes[..got])?)
+        Ok(Self::decode(&bytes)?)
     }
 
     fn encode(&self) -> Vec<u8> {

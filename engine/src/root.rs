@@ -4,9 +4,6 @@
 //! restored; always under another name first, so that it is whole or as it was. Stores of the
 //! first version have none, and get one when they are opened.
 
-use std::io::{self, IoSlice};
-use std::path::Path;
-
 use bincode::config;
 use bincode::{Decode, Encode};
 use uuid::Uuid;
@@ -14,6 +11,7 @@ use uuid::Uuid;
 use crate::disk::Disk;
 use crate::error::Fault;
 use crate::types::SyncCount;
+use crate::whole;
 
 /// Its name in the data directory.
 pub(crate) const NAME: &str = "STORE";
@@ -61,33 +59,14 @@ impl Root {
 
     /// Reads the file, if there is one.
     pub(crate) fn read(disk: &dyn Disk) -> Result<Option<Self>, Fault> {
-        let names = disk
-            .list(Path::new(""))
-            .map_err(|source| fault("list", source))?;
-        if !names.iter().any(|name| name == NAME) {
-            return Ok(None);
-        }
-        let file = disk
-            .open(Path::new(NAME))
-            .map_err(|source| fault("open", source))?;
-        let mut bytes = vec![0; HEADER_BYTES + BODY_BYTES_MAX];
-        let got = file
-            .read_at(&mut bytes, 0)
-            .map_err(|source| fault("read", source))?;
-        Self::decode(&bytes[..got]).map(Some)
+        let bytes_max = (HEADER_BYTES + BODY_BYTES_MAX) as u64;
+        let bytes = whole::read(disk, NAME, bytes_max)?;
+        bytes.map(|bytes| Self::decode(&bytes)).transpose()
     }
 
     /// Puts the file in the place of what was there; it lasts when this returns.
     pub(crate) fn write(&self, disk: &dyn Disk) -> Result<(), Fault> {
-        let next = Path::new(NEXT_NAME);
-        let file = disk.create(next).map_err(|s| fault("create", s))?;
-        file.write_at(&[IoSlice::new(&self.encode())], 0)
-            .map_err(|source| fault("write", source))?;
-        file.sync().map_err(|source| fault("sync", source))?;
-        disk.rename(next, Path::new(NAME))
-            .map_err(|source| fault("rename", source))?;
-        disk.sync_directory(Path::new(""))
-            .map_err(|source| fault("make a name last for", source))
+        whole::write(disk, NEXT_NAME, NAME, &self.encode())
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
@@ -151,10 +130,6 @@ fn checksum(front: &[u8], body: &[u8]) -> u32 {
     hasher.update(front);
     hasher.update(body);
     hasher.finalize()
-}
-
-fn fault(doing: &'static str, source: io::Error) -> Fault {
-    Fault::of_io(doing, Path::new(NAME), source)
 }
 
 fn corrupt(why: &'static str) -> Fault {

@@ -9,7 +9,7 @@ const ENGINE: Layers<'_> = &[
     &["limits", "sync"],
     &["bell", "codec", "types"],
     &["disk", "error", "frame", "record"],
-    &["commit"],
+    &["commit", "whole"],
     &["content"],
     &["proposal", "quarantine", "root", "transfer", "unfinished"],
     &["manifest", "options", "page", "segment"],

@@ -4,7 +4,7 @@
 //! The new files lie beside the old ones under uncertain names. The file `REPAIR` makes them
 //! certain: from then on the old store does not open, and the swap can only be ended.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,10 +19,13 @@ use crate::recovery::{UNCERTAIN, UNFINISHED_REPAIR, is_leftover, make_directory}
 use crate::root;
 use crate::segment::{self, COLD, COLD_DIRECTORY};
 use crate::types::Timestamp;
+use crate::whole;
 
 const MAGIC: [u8; 8] = *b"SYNCREPR";
 /// Magic and checksum.
 const HEADER_BYTES: usize = 12;
+/// A longer body is not decoded.
+const FILE_BYTES_MAX: u64 = HEADER_BYTES as u64 + (64 << 20);
 const DIRECTORIES: [&str; 3] = [segment::DIRECTORY, COLD_DIRECTORY, checkpoint::DIRECTORY];
 
 /// What has to be done.
@@ -38,19 +41,11 @@ pub(super) struct Swap {
 impl Swap {
     /// Reads what a repair left to do that was cut short.
     pub(super) fn read(disk: &dyn Disk) -> Result<Option<Self>, Fault> {
-        let path = Path::new(UNFINISHED_REPAIR);
-        let fault = |doing| move |source| Fault::of_io(doing, path, source);
-        let names = disk.list(Path::new("")).map_err(fault("look for"))?;
-        if !names.iter().any(|name| name == UNFINISHED_REPAIR) {
+        let Some(bytes) = whole::read(disk, UNFINISHED_REPAIR, FILE_BYTES_MAX)? else {
             return Ok(None);
-        }
-        let file = disk.open(path).map_err(fault("open"))?;
-        let length = file.length().map_err(fault("measure"))?;
-        let mut bytes = vec![0; usize::try_from(length).unwrap_or(0)];
-        let got = file.read_at(&mut bytes, 0).map_err(fault("read"))?;
-        bytes.truncate(got);
+        };
         let why = "the file that says how to end a repair does not hold; restore a backup";
-        let corrupt = || Fault::corrupt(path, 0, why);
+        let corrupt = || Fault::corrupt(UNFINISHED_REPAIR, 0, why);
         let (header, body) = bytes.split_at_checked(HEADER_BYTES).ok_or_else(corrupt)?;
         if header[..8] != MAGIC || header[8..] != crc32fast::hash(body).to_le_bytes() {
             return Err(corrupt());
@@ -61,20 +56,12 @@ impl Swap {
 
     /// Makes the new files certain.
     pub(super) fn begin(&self, disk: &dyn Disk) -> Result<(), Fault> {
-        let path = Path::new(UNFINISHED_REPAIR);
-        let next = uncertain(path);
-        let fault = |doing| move |source| Fault::of_io(doing, path, source);
         let body = bincode::encode_to_vec(self, root::format()).expect("a vector takes everything");
         let mut bytes = MAGIC.to_vec();
         bytes.extend_from_slice(&crc32fast::hash(&body).to_le_bytes());
         bytes.extend_from_slice(&body);
-        let file = disk.create(&next).map_err(fault("create"))?;
-        file.write_at(&[IoSlice::new(&bytes)], 0)
-            .map_err(fault("write"))?;
-        file.sync().map_err(fault("sync"))?;
-        disk.rename(&next, path).map_err(fault("rename"))?;
-        disk.sync_directory(Path::new(""))
-            .map_err(fault("make a name last for"))
+        let next = format!("{UNCERTAIN}{UNFINISHED_REPAIR}");
+        whole::write(disk, &next, UNFINISHED_REPAIR, &bytes)
     }
 
     /// Does what is left to do, and gives the files that are in the quarantine now.
