@@ -5,7 +5,7 @@ use crate::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use crate::bell::Bell;
 use crate::cold::Cold;
-use crate::commit::{Change, Part};
+use crate::commit::Change;
 use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
 use crate::files::Files;
@@ -259,18 +259,9 @@ impl Log {
 
     /// Reads the change at a location.
     pub(crate) fn change(&self, location: Location) -> Result<Change, Fault> {
-        let corrupt = |why| segment::corrupt_at(location, why);
-        let segment = self
-            .open(location.segment)
-            .ok_or_else(|| corrupt("the segment that holds this is missing"))?;
-        let frame = segment?.frame(location.offset)?;
-        let mut part = Part::decode(&frame.payload).map_err(|malformed| corrupt(malformed.0))?;
-        let at = usize::from(location.change);
-        if at >= part.changes.len() {
-            return Err(corrupt(
-                "the frame has fewer changes than the directory says",
-            ));
-        }
-        Ok(part.changes.swap_remove(at))
+        let segment = self.open(location.segment).ok_or_else(|| {
+            segment::corrupt_at(location, "the segment that holds this is missing")
+        })?;
+        segment?.change(location)
     }
 }

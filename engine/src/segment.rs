@@ -12,6 +12,7 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use crate::codec::{Decoder, Encode};
+use crate::commit::{Change, Part};
 use crate::disk::DiskFile;
 use crate::error::Fault;
 use crate::frame::{self, Bad, HEADER_BYTES, Header, Seed};
@@ -217,6 +218,19 @@ impl Segment {
         }
         self.parse(&bytes.into())
             .map_err(|no_frame| corrupt(self.header.number, offset, no_frame.why()))
+    }
+
+    /// Reads the change at a location in this segment.
+    pub(crate) fn change(&self, location: Location) -> Result<Change, Fault> {
+        let corrupt = |why| corrupt_at(location, why);
+        let frame = self.frame(location.offset)?;
+        let mut part = Part::decode(&frame.payload).map_err(|malformed| corrupt(malformed.0))?;
+        let at = usize::from(location.change);
+        if at >= part.changes.len() {
+            let why = "the frame has fewer changes than the directory says";
+            return Err(corrupt(why));
+        }
+        Ok(part.changes.swap_remove(at))
     }
 
     /// A segment whose header does not hold, if its first frame tells the salt: as it stands

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::commit::{Change, Part};
+use crate::commit::Change;
 use crate::disk::Disk;
 use crate::error::Fault;
 use crate::files::Files;
@@ -93,14 +93,10 @@ impl Shelf {
 
     /// Reads the change at a location.
     pub(super) fn change(&self, location: Location) -> Result<Change, Fault> {
-        let corrupt = |why| segment::corrupt_at(location, why);
         let segment = self.open(location.segment)?;
-        let segment = segment.ok_or_else(|| corrupt("the segment cannot be read"))?;
-        let frame = segment.frame(location.offset)?;
-        let part = Part::decode(&frame.payload).map_err(|malformed| corrupt(malformed.0))?;
-        let at = usize::from(location.change);
-        let change = part.changes.into_iter().nth(at);
-        change.ok_or_else(|| corrupt("the frame has fewer changes"))
+        let segment =
+            segment.ok_or_else(|| segment::corrupt_at(location, "the segment cannot be read"))?;
+        segment.change(location)
     }
 
     /// Walks a segment from an offset on, if it can be read.
