@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::disk::Disk;
+use crate::disk::{Disk, LOCK};
 use crate::error::{Error, Fault};
 use crate::manifest;
 use crate::segment;
@@ -49,7 +49,7 @@ pub(crate) fn begin(disk: &dyn Disk) -> Result<(), Error> {
     let top = Path::new("");
     let fault = |doing| move |source| Fault::of_io(doing, Path::new("."), source);
     let names = disk.list(top).map_err(fault("list"))?;
-    if names.iter().any(|name| name != "LOCK") {
+    if names.iter().any(|name| name != LOCK) {
         return Err(invalid("target", "is not empty").into());
     }
     manifest::begin(disk)?;
@@ -74,7 +74,7 @@ pub(crate) fn sync_directories(disk: &dyn Disk) -> Result<(), Fault> {
 
 /// The path of a file beside the store's own.
 pub(crate) fn beside(name: &str) -> Result<PathBuf, Error> {
-    let own = [manifest::NAME, root::NAME, "LOCK", "", ".", ".."];
+    let own = [manifest::NAME, root::NAME, LOCK, "", ".", ".."];
     if name.contains('/') || own.contains(&name) || DIRECTORIES.contains(&name) {
         return Err(invalid("beside", format!("{name:?} is not a file beside the store")).into());
     }

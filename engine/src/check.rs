@@ -12,7 +12,7 @@ mod hot;
 use uuid::Uuid;
 
 use crate::checkpoint;
-use crate::disk::{Disk, Frozen, RealDisk};
+use crate::disk::{Disk, Frozen, LOCK, RealDisk};
 use crate::error::{Error, Fault};
 use crate::options::Options;
 use crate::quarantine;
@@ -24,8 +24,6 @@ use crate::types::Sequence;
 
 /// Problems after which no more are told.
 pub(crate) const PROBLEMS_MAX: usize = 1000;
-/// The name of the lock, which is no part of the store.
-const LOCK: &str = "LOCK";
 
 /// What a check found.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +132,7 @@ pub fn check(
 /// # Errors
 /// Those of [`check`].
 pub fn check_on(disk: Arc<dyn Disk>, mut progress: impl FnMut(Progress)) -> Result<Checked, Error> {
-    let _lock = lock(&disk)?;
+    let _lock = recovery::lock(disk.as_ref())?;
     Ok(check_locked(disk, &mut progress)?)
 }
 
@@ -144,13 +142,6 @@ pub(crate) fn existing(directory: &Path) -> Result<Arc<dyn Disk>, Fault> {
         Ok(disk) => Ok(Arc::new(disk)),
         Err(source) => Err(Fault::of_io("open", directory, source)),
     }
-}
-
-/// Keeps others out for as long as the answer lives.
-pub(crate) fn lock(disk: &Arc<dyn Disk>) -> Result<Box<dyn Send + Sync>, Fault> {
-    disk.lock()
-        .map_err(|source| Fault::of_io("lock", Path::new(LOCK), source))?
-        .map_err(|holder| Fault::Locked { holder })
 }
 
 /// Opens a store as a server would, without changing anything.

@@ -19,6 +19,9 @@ pub use real::RealDisk;
 #[cfg(any(test, feature = "sim"))]
 pub use sim::{Call, Crash, Failure, Outcome, SECTOR_BYTES, SimDisk, Traced};
 
+/// The file whose lock is the lock of the directory. Its text is for people only.
+pub(crate) const LOCK: &str = "LOCK";
+
 /// A data directory.
 pub trait Disk: Send + Sync + 'static {
     /// Takes the exclusive lock of the directory, made if it is missing, for as long as the answer

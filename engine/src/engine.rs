@@ -95,14 +95,7 @@ impl Engine {
     #[expect(clippy::needless_pass_by_value, reason = "the store keeps the disk")]
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, Error> {
         options.check()?;
-        let lock = disk
-            .lock()
-            .map_err(|source| Fault::Io {
-                doing: "lock",
-                path: "LOCK".into(),
-                source: Arc::new(source),
-            })?
-            .map_err(|holder| Fault::Locked { holder })?;
+        let lock = recovery::lock(disk.as_ref())?;
         if manifest::is_there(disk.as_ref())? {
             let why =
                 "is a backup, or a restore that was not finished; restore the backup elsewhere";

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::check::{existing, lock, open_frozen};
+use crate::check::{existing, open_frozen};
 use crate::checkpoint;
 use crate::disk::{Disk, Frozen};
 use crate::error::{Error, Fault};
-use crate::recovery::Opened;
+use crate::recovery::{Opened, lock};
 use crate::segment::COLD;
 use crate::types::{Sequence, SyncCount};
 
@@ -86,7 +86,7 @@ pub fn inspect(directory: impl AsRef<Path>) -> Result<Inspection, Error> {
 /// # Errors
 /// Those of [`inspect`].
 pub fn inspect_on(disk: Arc<dyn Disk>) -> Result<Inspection, Error> {
-    let _lock = lock(&disk)?;
+    let _lock = lock(disk.as_ref())?;
     let disk: Arc<dyn Disk> = Arc::new(Frozen(disk));
     let opened = open_frozen(&disk)?;
     Ok(figures(disk.as_ref(), &opened)?)

@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::checkpoint::{self, Checkpoint, Written};
 use crate::cold::{Cold, ColdSegment};
-use crate::disk::Disk;
+use crate::disk::{Disk, LOCK};
 use crate::error::Fault;
 use crate::files::Files;
 use crate::log::{Indexed, Log, Position};
@@ -95,6 +95,16 @@ pub(crate) struct Kept {
     pub(crate) first_hot: u32,
     /// Where the newest checkpoint ends in the log, and after which commit.
     pub(crate) saved: (Position, Sequence),
+}
+
+/// Keeps others out for as long as the answer lives.
+pub(crate) fn lock(disk: &dyn Disk) -> Result<Box<dyn Send + Sync>, Fault> {
+    let locked = disk.lock().map_err(|source| Fault::Io {
+        doing: "lock",
+        path: LOCK.into(),
+        source: Arc::new(source),
+    })?;
+    locked.map_err(|holder| Fault::Locked { holder })
 }
 
 /// Reads a directory, or begins one.

@@ -18,11 +18,11 @@ mod swap;
 
 use uuid::Uuid;
 
-use crate::check::{Problem, check_locked, existing, lock};
+use crate::check::{Problem, check_locked, existing};
 use crate::checkpoint;
 use crate::disk::{Disk, Frozen};
 use crate::error::{Error, Fault};
-use crate::recovery::{Found, make_directory};
+use crate::recovery::{Found, lock, make_directory};
 use crate::root::Root;
 use crate::segment::{self, COLD, COLD_DIRECTORY};
 use crate::types::{DatasetId, MetadataKey, Sequence, SyncCount};
@@ -144,7 +144,7 @@ pub fn repair(directory: impl AsRef<Path>) -> Result<Repaired, Error> {
 /// Those of [`repair`].
 #[expect(clippy::needless_pass_by_value, reason = "like `Engine::open_on`")]
 pub fn repair_on(disk: Arc<dyn Disk>) -> Result<Repaired, Error> {
-    let _lock = lock(&disk)?;
+    let _lock = lock(disk.as_ref())?;
     let finished = match Swap::read(disk.as_ref())? {
         Some(swap) => {
             swap.end(&disk)?;
@@ -171,7 +171,7 @@ pub fn plan_repair(directory: impl AsRef<Path>) -> Result<Repaired, Error> {
 /// # Errors
 /// Those of [`repair`].
 pub fn plan_repair_on(disk: Arc<dyn Disk>) -> Result<Repaired, Error> {
-    let _lock = lock(&disk)?;
+    let _lock = lock(disk.as_ref())?;
     let disk: Arc<dyn Disk> = Arc::new(Frozen(disk));
     if let Some(swap) = Swap::read(disk.as_ref())? {
         return Ok(Repaired {

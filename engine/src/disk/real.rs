@@ -14,13 +14,11 @@ use std::sync::Arc;
 use rustix::io::Errno;
 use uuid::Uuid;
 
-use super::{Disk, DiskFile};
+use super::{Disk, DiskFile, LOCK};
 
 #[cfg(test)]
 mod tests;
 
-/// The file whose lock is the lock of the directory. Its text is for people only.
-const LOCK_NAME: &str = "LOCK";
 /// How much of the lock file is read to name the holder.
 const HOLDER_BYTES_MAX: u64 = 256;
 
@@ -79,7 +77,7 @@ impl Disk for RealDisk {
             .create(true)
             .truncate(false)
             .mode(FILE_MODE);
-        let mut file = options.open(self.root.join(LOCK_NAME))?;
+        let mut file = options.open(self.root.join(LOCK))?;
         match file.try_lock() {
             Ok(()) => {
                 // Left as it was on a full disk, say: the text only serves people, and a store
