@@ -37,11 +37,11 @@ pub struct Backup {
     pub damaged: Vec<Fault>,
 }
 
-/// Directories of a backup, which are those of a store.
+/// The directories of a store, and so of a backup.
 pub(crate) const DIRECTORIES: [&str; 3] = [
-    checkpoint::DIRECTORY,
     segment::DIRECTORY,
     segment::COLD_DIRECTORY,
+    checkpoint::DIRECTORY,
 ];
 
 /// Prepares a directory to become a backup or a store; it must be empty.

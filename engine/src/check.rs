@@ -11,6 +11,7 @@ mod hot;
 
 use uuid::Uuid;
 
+use crate::backup::DIRECTORIES;
 use crate::checkpoint;
 use crate::disk::{Disk, Frozen, LOCK, RealDisk};
 use crate::error::{Error, Fault};
@@ -214,19 +215,13 @@ impl Checking<'_> {
 
     /// Reads the names, and tells of those that are none of ours.
     fn look(&mut self) -> Result<(), Fault> {
-        let known = [
-            LOCK,
-            root::NAME,
-            segment::DIRECTORY,
-            COLD_DIRECTORY,
-            checkpoint::DIRECTORY,
-            quarantine::DIRECTORY,
-        ];
+        let known = [LOCK, root::NAME, quarantine::DIRECTORY];
+        let is_known = |name: &str| known.contains(&name) || DIRECTORIES.contains(&name);
         for name in self.list("")? {
             self.names.root |= name == root::NAME;
             if name == recovery::UNFINISHED_REPAIR {
                 self.problem(Path::new(&name), 0, None, recovery::REPAIR_CUT_SHORT);
-            } else if !known.contains(&name.as_str()) {
+            } else if !is_known(&name) {
                 self.note(Path::new(&name), "this is no file of the store");
             }
         }

@@ -18,13 +18,13 @@ mod swap;
 
 use uuid::Uuid;
 
+use crate::backup::DIRECTORIES;
 use crate::check::{Problem, check_locked, existing};
-use crate::checkpoint;
 use crate::disk::{Disk, Frozen};
 use crate::error::{Error, Fault};
 use crate::recovery::{Found, lock, make_directory};
 use crate::root::Root;
-use crate::segment::{self, COLD, COLD_DIRECTORY};
+use crate::segment::COLD;
 use crate::types::{DatasetId, MetadataKey, Sequence, SyncCount};
 
 use build::{Build, Numbers};
@@ -195,7 +195,7 @@ fn run(disk: &Arc<dyn Disk>, certain: bool) -> Result<Repaired, Fault> {
     if report.problems.is_empty() {
         return Ok(report);
     }
-    for directory in [segment::DIRECTORY, COLD_DIRECTORY, checkpoint::DIRECTORY] {
+    for directory in DIRECTORIES {
         make_directory(disk, directory)?;
     }
     let found = Found::names(disk)?;

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::decoders::{SEGMENT_HEADER_BYTES, padded, put};
 use super::{Mode, seal};
+use crate::backup::DIRECTORIES;
 use crate::disk::{Disk, SimDisk};
 use crate::engine::Engine;
 use crate::error::{Error, Refusal};
@@ -134,11 +135,7 @@ pub(super) fn open(mode: Mode, bytes: &[u8]) {
     let mut files = files(bytes);
     files.sort_by_key(File::path);
     let (mut chain, disk) = (0, SimDisk::new(1));
-    for directory in [
-        segment::DIRECTORY,
-        segment::COLD_DIRECTORY,
-        checkpoint::DIRECTORY,
-    ] {
+    for directory in DIRECTORIES {
         let made = disk.create_directory(Path::new(directory));
         made.expect("nothing makes this disk fail");
     }

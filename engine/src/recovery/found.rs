@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::{
     Kept, REPAIR_CUT_SHORT, UNFINISHED_REPAIR, directory_fault, is_leftover, make_directory,
 };
+use crate::backup::DIRECTORIES;
 use crate::checkpoint::{self, Checkpoint, Written};
 use crate::disk::Disk;
 use crate::error::Fault;
@@ -35,7 +36,7 @@ impl Found {
             return Err(Fault::corrupt(UNFINISHED_REPAIR, 0, REPAIR_CUT_SHORT));
         }
         let root = Root::read(disk.as_ref())?;
-        for directory in [segment::DIRECTORY, COLD_DIRECTORY, checkpoint::DIRECTORY] {
+        for directory in DIRECTORIES {
             make_directory(disk, directory)?;
         }
         disk.sync_directory(Path::new(""))

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use bincode::{Decode, Encode};
 
 use super::beside::uncertain;
+use crate::backup::DIRECTORIES;
 use crate::checkpoint;
 use crate::disk::Disk;
 use crate::error::Fault;
@@ -26,7 +27,6 @@ const MAGIC: [u8; 8] = *b"SYNCREPR";
 const HEADER_BYTES: usize = 12;
 /// A longer body is not decoded.
 const FILE_BYTES_MAX: u64 = HEADER_BYTES as u64 + (64 << 20);
-const DIRECTORIES: [&str; 3] = [segment::DIRECTORY, COLD_DIRECTORY, checkpoint::DIRECTORY];
 
 /// What has to be done.
 #[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
