@@ -15,6 +15,7 @@ use crate::limits::FEED_READ_BYTES;
 use crate::log::Indexed;
 use crate::readers::Registered;
 use crate::record::{Record, RecordRef};
+use crate::refill::refilled;
 use crate::scan::{Assembly, Scan};
 use crate::segment::{self, NoFrame};
 use crate::store::Store;
@@ -216,23 +217,7 @@ impl Feed {
     /// # }
     /// ```
     pub fn commits(&mut self) -> impl Iterator<Item = Result<FeedCommit, Error>> + '_ {
-        let mut read = Vec::new().into_iter();
-        let mut over = false;
-        std::iter::from_fn(move || {
-            if read.len() == 0 && !over {
-                match self.read() {
-                    Ok(commits) => {
-                        over = commits.is_empty();
-                        read = commits.into_iter();
-                    }
-                    Err(error) => {
-                        over = true;
-                        return Some(Err(error));
-                    }
-                }
-            }
-            read.next().map(Ok)
-        })
+        refilled(|| self.read())
     }
 
     /// Blocks until there is something to read; false if the time is over first or the store is

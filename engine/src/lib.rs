@@ -48,6 +48,7 @@ mod reader;
 mod readers;
 mod record;
 mod recovery;
+mod refill;
 mod repair;
 mod restore;
 mod root;

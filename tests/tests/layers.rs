@@ -7,7 +7,7 @@ use syncline_tests::workspace;
 
 const ENGINE: Layers<'_> = &[
     &["limits", "sync"],
-    &["bell", "codec", "types"],
+    &["bell", "codec", "refill", "types"],
     &["disk", "error", "frame", "record"],
     &["commit", "whole"],
     &["content"],

@@ -5,6 +5,7 @@
 use super::{IdentityUsage, Metadata, PoolUsage, Reader};
 use crate::error::Error;
 use crate::proposal::DatasetInfo;
+use crate::refill::refilled;
 use crate::types::{IdentityId, PoolId};
 
 /// How many are fetched at a time.
@@ -71,24 +72,10 @@ fn paged<T: Clone>(fetch: impl Fn(Option<&T>) -> Vec<T>) -> impl Iterator<Item =
 fn try_paged<T: Clone, E>(
     fetch: impl Fn(Option<&T>) -> Result<Vec<T>, E>,
 ) -> impl Iterator<Item = Result<T, E>> {
-    let mut page = Vec::new().into_iter();
     let mut last: Option<T> = None;
-    let mut over = false;
-    std::iter::from_fn(move || {
-        if page.len() == 0 && !over {
-            match fetch(last.as_ref()) {
-                Ok(fetched) => {
-                    over = fetched.is_empty();
-                    page = fetched.into_iter();
-                }
-                Err(error) => {
-                    over = true;
-                    return Some(Err(error));
-                }
-            }
-        }
-        let next = page.next()?;
-        last = Some(next.clone());
-        Some(Ok(next))
+    refilled(move || {
+        let page = fetch(last.as_ref())?;
+        last = page.last().cloned();
+        Ok(page)
     })
 }
