@@ -262,13 +262,13 @@ impl Engine {
         let (batches, waiting) = self.inner.writer.load();
         let (segments, log_bytes) = store.log.size();
         let state = store.state();
-        let pools = || state.pools.values();
+        let totals = state.totals();
         Stats {
-            pools: state.pools.len() as u64,
-            identities: pools().map(|pool| pool.identities.len() as u64).sum(),
-            datasets: pools().map(|pool| pool.datasets).sum(),
-            bytes: pools().map(|pool| pool.bytes).sum(),
-            metadata: state.metadata.len() as u64,
+            pools: totals.pools,
+            identities: totals.identities,
+            datasets: totals.datasets,
+            bytes: totals.bytes,
+            metadata: totals.metadata,
             sequence: state.sequence,
             cache_bytes: store.cache.bytes() as u64,
             segments: segments as u64,

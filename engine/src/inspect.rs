@@ -102,7 +102,7 @@ fn figures(disk: &dyn Disk, opened: &Opened) -> Result<Inspection, Fault> {
         let length = disk.open(&path).and_then(|file| file.length());
         checkpoint_bytes += length.map_err(|source| Fault::of_io("measure", &path, source))?;
     }
-    let pools = || state.pools.values();
+    let totals = state.totals();
     let (log_segments, log_bytes) = log.size();
     let live = |number| state.live.get(&number).copied().unwrap_or(0);
     let cold = log.cold.all();
@@ -118,11 +118,11 @@ fn figures(disk: &dyn Disk, opened: &Opened) -> Result<Inspection, Fault> {
         sequence: state.sequence,
         feed_floor: first.unwrap_or(state.sequence),
         base: state.base,
-        pools: state.pools.len() as u64,
-        identities: pools().map(|pool| pool.identities.len() as u64).sum(),
-        datasets: pools().map(|pool| pool.datasets).sum(),
-        bytes: pools().map(|pool| pool.bytes).sum(),
-        metadata: state.metadata.len() as u64,
+        pools: totals.pools,
+        identities: totals.identities,
+        datasets: totals.datasets,
+        bytes: totals.bytes,
+        metadata: totals.metadata,
         log_segments: log_segments as u64,
         log_bytes,
         checkpoints: kept.checkpoints.len() as u64,

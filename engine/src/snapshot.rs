@@ -274,8 +274,8 @@ impl Snapshot {
 fn totals(state: &State, scope: Scope) -> (u64, u64) {
     match scope {
         Scope::All => {
-            let datasets = state.pools.values().map(|pool| pool.datasets).sum();
-            (datasets, state.metadata.len() as u64)
+            let totals = state.totals();
+            (totals.datasets, totals.metadata)
         }
         Scope::Pool(pool) => (state.pools.get(&pool).map_or(0, |pool| pool.datasets), 0),
         Scope::Identity(pool, identity) => {

@@ -59,6 +59,19 @@ pub(crate) struct Pool {
     pub(crate) identities: BTreeMap<IdentityId, Identity>,
 }
 
+/// Sums over everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) pools: u64,
+    pub(crate) identities: u64,
+    /// Datasets that exist.
+    pub(crate) datasets: u64,
+    /// Bytes of keys and values of all records.
+    pub(crate) bytes: u64,
+    /// Metadata keys that have a value.
+    pub(crate) metadata: u64,
+}
+
 /// An identity and its datasets.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -269,6 +282,18 @@ impl Identity {
 }
 
 impl State {
+    /// Takes as long as there are pools.
+    pub(crate) fn totals(&self) -> Totals {
+        let pools = || self.pools.values();
+        Totals {
+            pools: self.pools.len() as u64,
+            identities: pools().map(|pool| pool.identities.len() as u64).sum(),
+            datasets: pools().map(|pool| pool.datasets).sum(),
+            bytes: pools().map(|pool| pool.bytes).sum(),
+            metadata: self.metadata.len() as u64,
+        }
+    }
+
     pub(crate) fn identity(&self, pool: &PoolId, identity: &IdentityId) -> Option<&Identity> {
         self.pools.get(pool)?.identities.get(identity)
     }
