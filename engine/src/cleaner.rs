@@ -270,8 +270,7 @@ impl Cleaner {
     /// Takes away what waits for checkpoints, before anything new is written.
     fn make_space(&self, work: &mut Work) -> Result<(), Error> {
         if self.garbage_waits(work) {
-            self.save(work)?;
-            self.save(work)?;
+            self.replace_checkpoints(work)?;
         }
         self.drop_garbage(work, Old::Remove)
     }

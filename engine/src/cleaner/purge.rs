@@ -38,8 +38,7 @@ impl Cleaner {
         self.collect_dead(work);
         self.tidy_quarantine(0)?;
         self.store.log.spares.discard_old();
-        self.save(work)?;
-        self.save(work)?;
+        self.replace_checkpoints(work)?;
         self.store.pins.overrun();
         self.drop_garbage(work, Old::Remove)?;
         self.publish(work);
@@ -62,8 +61,7 @@ impl Cleaner {
             self.clean(work, number)?;
         }
         self.collect_dead(work);
-        self.save(work)?;
-        self.save(work)?;
+        self.replace_checkpoints(work)?;
         let dropped = self.drop_garbage(work, Old::Remove);
         self.publish(work);
         dropped

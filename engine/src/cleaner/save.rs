@@ -15,6 +15,14 @@ impl Cleaner {
         self.save_pausing(work, |bytes| self.pause(bytes))
     }
 
+    /// Puts new checkpoints in the place of all that are kept; none names what was given up then.
+    pub(super) fn replace_checkpoints(&self, work: &mut Work) -> Result<(), Error> {
+        for _ in 0..KEPT {
+            self.save(work)?;
+        }
+        Ok(())
+    }
+
     /// Writes a checkpoint if anything was committed since the last one.
     pub(crate) fn save_at_close(&self) -> Result<(), Error> {
         let mut work = self.work();
