@@ -252,15 +252,11 @@ fn open_cold_segment(
     Ok(ColdSegment::new(segment.header, length))
 }
 
-fn directory_fault(doing: &'static str, path: &Path, source: std::io::Error) -> Fault {
-    Fault::of_io(doing, path, source)
-}
-
 /// Makes a directory that lasts, unless it is there.
 pub(crate) fn make_directory(disk: &Arc<dyn Disk>, name: &str) -> Result<(), Fault> {
     let path = Path::new(name);
     disk.create_directory(path)
-        .map_err(|source| directory_fault("create", path, source))
+        .map_err(|source| Fault::of_io("create", path, source))
 }
 
 /// Says that a repair has to be ended: what is to be found in the directory is not one store.

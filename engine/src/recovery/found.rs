@@ -3,9 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{
-    Kept, REPAIR_CUT_SHORT, UNFINISHED_REPAIR, directory_fault, is_leftover, make_directory,
-};
+use super::{Kept, REPAIR_CUT_SHORT, UNFINISHED_REPAIR, is_leftover, make_directory};
 use crate::backup::DIRECTORIES;
 use crate::checkpoint::{self, Checkpoint, Written};
 use crate::disk::Disk;
@@ -31,7 +29,7 @@ impl Found {
     pub(super) fn look(disk: &Arc<dyn Disk>) -> Result<Self, Fault> {
         let names = disk
             .list(Path::new(""))
-            .map_err(|source| directory_fault("list", Path::new(""), source))?;
+            .map_err(|source| Fault::of_io("list", Path::new(""), source))?;
         if names.iter().any(|name| name == UNFINISHED_REPAIR) {
             return Err(Fault::corrupt(UNFINISHED_REPAIR, 0, REPAIR_CUT_SHORT));
         }
@@ -40,7 +38,7 @@ impl Found {
             make_directory(disk, directory)?;
         }
         disk.sync_directory(Path::new(""))
-            .map_err(|source| directory_fault("make a name last for", Path::new(""), source))?;
+            .map_err(|source| Fault::of_io("make a name last for", Path::new(""), source))?;
         Ok(Self {
             root,
             ..Self::names(disk)?
@@ -54,7 +52,7 @@ impl Found {
             let path = Path::new(directory);
             let names = disk
                 .list(path)
-                .map_err(|source| directory_fault("list", path, source))?;
+                .map_err(|source| Fault::of_io("list", path, source))?;
             leftovers.extend(
                 names
                     .iter()
@@ -165,14 +163,14 @@ impl Found {
         for &number in self.checkpoints.iter().filter(|&&number| number < oldest) {
             let path = checkpoint::path(number);
             disk.remove(&path)
-                .map_err(|source| directory_fault("tidy up", &path, source))?;
+                .map_err(|source| Fault::of_io("tidy up", &path, source))?;
         }
         for &number in self.checkpoints.iter().rev().take(damaged.len()) {
             set_aside(disk, number)?;
         }
         for path in &self.leftovers {
             disk.remove(path)
-                .map_err(|source| directory_fault("tidy up", path, source))?;
+                .map_err(|source| Fault::of_io("tidy up", path, source))?;
         }
         Ok(())
     }
@@ -184,5 +182,5 @@ fn set_aside(disk: &Arc<dyn Disk>, number: u32) -> Result<(), Fault> {
     let from = checkpoint::path(number);
     let to = quarantine::path(disk.as_ref(), &format!("{number:08}.ckp"), Timestamp::now());
     disk.rename(&from, &to)
-        .map_err(|source| directory_fault("set aside", &from, source))
+        .map_err(|source| Fault::of_io("set aside", &from, source))
 }

@@ -3,8 +3,8 @@
 use std::io::IoSlice;
 use std::path::Path;
 
+use super::Torn;
 use super::replay::{End, Replay};
-use super::{Torn, directory_fault};
 use crate::error::Fault;
 use crate::frame::{ALIGNMENT, Kind};
 use crate::quarantine;
@@ -58,7 +58,7 @@ impl Replay<'_> {
         let copy = quarantine::path(self.disk.as_ref(), &of, Timestamp::now());
         let fault = |doing| {
             let copy = copy.clone();
-            move |source| directory_fault(doing, &copy, source)
+            move |source| Fault::of_io(doing, &copy, source)
         };
         self.disk
             .create_directory(directory)
