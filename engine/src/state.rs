@@ -298,6 +298,12 @@ impl State {
         self.pools.get(pool)?.identities.get(identity)
     }
 
+    /// All identities, in order.
+    pub(crate) fn identities(&self) -> impl Iterator<Item = &Identity> {
+        let pools = self.pools.values();
+        pools.flat_map(|pool| pool.identities.values())
+    }
+
     /// What the directory knows of a dataset by its name, if it knows the name.
     pub(crate) fn known(&self, dataset: &DatasetId) -> Option<Known> {
         let identity = self.identity(&dataset.pool, &dataset.identity)?;

@@ -37,11 +37,7 @@ pub(crate) fn readable(opened: Opened) -> Store {
 
 /// Where the last thing that lives in each cold segment ends.
 pub(super) fn named(state: &State) -> BTreeMap<u32, u32> {
-    let identities = state
-        .pools
-        .values()
-        .flat_map(|pool| pool.identities.values());
-    let datasets = identities.flat_map(Identity::live);
+    let datasets = state.identities().flat_map(Identity::live);
     let images = datasets.filter_map(|dataset| dataset.known().image);
     let values = state.metadata.values().map(Place::extent);
     let mut named = BTreeMap::new();

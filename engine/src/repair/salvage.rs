@@ -112,11 +112,7 @@ impl Salvage {
     /// The highest count that anything that can be read knows.
     pub(super) fn highest(&self, pieces: &Pieces) -> SyncCount {
         let state = &self.replayed.state;
-        let identities = state
-            .pools
-            .values()
-            .flat_map(|pool| pool.identities.values());
-        let counts = identities.flat_map(|identity| {
+        let counts = state.identities().flat_map(|identity| {
             let datasets = identity.datasets.iter();
             datasets.map(Dataset::sync_count).chain([identity.floor])
         });

@@ -132,11 +132,7 @@ pub(super) fn places(state: &State, ends: &BTreeMap<u32, u32>) -> Result<SyncCou
     };
     let whole = |extent: Extent| check(extent.location, extent.bytes);
     let mut highest = state.base;
-    let identities = state
-        .pools
-        .values()
-        .flat_map(|pool| pool.identities.values());
-    for identity in identities {
+    for identity in state.identities() {
         highest = highest.max(identity.floor);
         for dataset in &identity.datasets {
             let known = dataset.known();
