@@ -96,11 +96,7 @@ impl Engine {
     pub fn open_on(disk: Arc<dyn Disk>, options: Options) -> Result<Self, Error> {
         options.check()?;
         let lock = recovery::lock(disk.as_ref())?;
-        if manifest::is_there(disk.as_ref())? {
-            let why =
-                "is a backup, or a restore that was not finished; restore the backup elsewhere";
-            return Err(invalid("directory", why).into());
-        }
+        manifest::refuse(disk.as_ref())?;
         let Opened {
             state,
             log,

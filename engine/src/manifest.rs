@@ -57,8 +57,18 @@ pub(crate) fn begin(disk: &dyn Disk) -> Result<(), Fault> {
 }
 
 /// Whether a directory is a backup, or an unfinished one.
-pub(crate) fn is_there(disk: &dyn Disk) -> Result<bool, Fault> {
+fn is_there(disk: &dyn Disk) -> Result<bool, Fault> {
     whole::is_there(disk, NAME)
+}
+
+/// Refuses a backup where a store is wanted.
+pub(crate) fn refuse(disk: &dyn Disk) -> Result<(), Error> {
+    if is_there(disk)? {
+        let why = "is a backup, or a restore that was not finished; `syncline restore` makes a \
+                   data directory of a backup";
+        return Err(invalid("directory", why).into());
+    }
+    Ok(())
 }
 
 /// Takes the mark away: the directory is a store from now on.

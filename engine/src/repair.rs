@@ -22,6 +22,7 @@ use crate::backup::DIRECTORIES;
 use crate::check::{Problem, check_locked, existing};
 use crate::disk::{Disk, Frozen};
 use crate::error::{Error, Fault};
+use crate::manifest;
 use crate::recovery::{Found, lock, make_directory};
 use crate::root::Root;
 use crate::segment::COLD;
@@ -132,8 +133,9 @@ impl Repaired {
 /// or a directory that does not open until the repair is run again.
 ///
 /// # Errors
-/// [`Fault::Locked`] if a process has the store open; [`Fault::Version`], or [`Fault::Corrupt`]
-/// that says so, if a later version wrote to it; faults of reading and writing.
+/// A refusal if the directory is a backup, which is to be restored first; [`Fault::Locked`] if a
+/// process has the store open; [`Fault::Version`], or [`Fault::Corrupt`] that says so, if a later
+/// version wrote to it; faults of reading and writing.
 pub fn repair(directory: impl AsRef<Path>) -> Result<Repaired, Error> {
     repair_on(existing(directory.as_ref())?)
 }
@@ -144,6 +146,8 @@ pub fn repair(directory: impl AsRef<Path>) -> Result<Repaired, Error> {
 /// Those of [`repair`].
 #[expect(clippy::needless_pass_by_value, reason = "like `Engine::open_on`")]
 pub fn repair_on(disk: Arc<dyn Disk>) -> Result<Repaired, Error> {
+    // Before anything is made in it, be it the file of the lock.
+    manifest::refuse(disk.as_ref())?;
     let _lock = lock(disk.as_ref())?;
     let finished = match Swap::read(disk.as_ref())? {
         Some(swap) => {
@@ -171,6 +175,7 @@ pub fn plan_repair(directory: impl AsRef<Path>) -> Result<Repaired, Error> {
 /// # Errors
 /// Those of [`repair`].
 pub fn plan_repair_on(disk: Arc<dyn Disk>) -> Result<Repaired, Error> {
+    manifest::refuse(disk.as_ref())?;
     let _lock = lock(disk.as_ref())?;
     let disk: Arc<dyn Disk> = Arc::new(Frozen(disk));
     if let Some(swap) = Swap::read(disk.as_ref())? {

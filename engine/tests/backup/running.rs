@@ -11,7 +11,7 @@ use std::time::Duration;
 use syncline_engine::{
     BackupOptions, DatasetId, DatasetName, Engine, IdentityId, Listing, ModifiedBy, Options,
     Outcome, Patch, PatchOp, PoolId, RecordKey, RecordValue, RestoreOptions, SyncCount, Wish,
-    restore,
+    plan_repair, repair, restore,
 };
 
 fn options() -> Options {
@@ -221,6 +221,10 @@ fn a_backup_keeps_what_is_deleted_later_and_is_no_store_itself() {
         panic!("a backup was opened as a store");
     };
     assert!(refused.to_string().contains("is a backup"), "{refused}");
+    for repaired in [plan_repair(&safe), repair(&safe)] {
+        let refused = repaired.unwrap_err();
+        assert!(refused.to_string().contains("is a backup"), "{refused}");
+    }
     let target = directory.path().join("target");
     restore(&safe, &target, &RestoreOptions::default()).unwrap();
     assert_eq!(

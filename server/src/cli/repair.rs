@@ -11,9 +11,6 @@ use super::check::problem;
 use super::place::Place;
 use super::stopped::{known, refused};
 
-/// The file by which a backup is known.
-const BACKUP: &str = "BACKUP";
-
 #[derive(Debug, Args)]
 pub(crate) struct Repair {
     #[command(flatten)]
@@ -31,14 +28,6 @@ impl Repair {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
         let directory = self.place.directory()?;
         known(&directory)?;
-        if directory.join(BACKUP).exists() {
-            let directory = directory.display();
-            return Err(format!(
-                "{directory} is a backup: `syncline restore --from {directory}` makes a data \
-                 directory of it, which can be repaired"
-            )
-            .into());
-        }
         let in_use = |error| refused(&directory, error);
         if self.json {
             let repaired = if self.dry_run {
