@@ -167,6 +167,7 @@ impl Feed {
         let durable = self.store.watermark.get();
         let mut found = false;
         let mut bytes = 0;
+        let mut finished = None;
         while self.sequence < durable.sequence && (!found || bytes < FEED_READ_BYTES as u64) {
             let mut place = match self.place.take() {
                 Some(place) => place,
@@ -177,7 +178,7 @@ impl Feed {
             let end = if active {
                 position.offset
             } else {
-                self.segment(place.number)?.end()
+                self.end_of(place.number, &mut finished)?
             };
             place.scan.extend(end);
             if place.scan.offset() >= end {
@@ -234,6 +235,16 @@ impl Feed {
             after: self.sequence,
             place: None,
         }
+    }
+
+    /// Where a segment ends that is not written any more; the log is asked once about each.
+    fn end_of(&self, number: u32, known: &mut Option<(u32, u32)>) -> Result<u32, Error> {
+        if let Some((_, end)) = known.filter(|(of, _)| *of == number) {
+            return Ok(end);
+        }
+        let end = self.segment(number)?.end();
+        *known = Some((number, end));
+        Ok(end)
     }
 
     fn find(&self) -> Result<Place, Error> {
