@@ -154,17 +154,17 @@ impl Plan {
     ) -> Result<(Change, Outcome), Refusal> {
         let before = self.page_of(ground, dataset);
         let sync_count = next_of(before.facts().sync_count)?;
-        let by_key = sorted_by_key(patches)?;
-        for patch in patches {
-            check_count(&before, patch)?;
-        }
         let now = self.commit.time;
-        let written: Vec<_> = by_key
+        let news: Vec<_> = patches
             .iter()
             .map(|patch| written(patch, sync_count, now, modified_by))
             .collect();
+        let by_key = sorted_by_key(&news)?;
+        for patch in patches {
+            check_count(&before, patch)?;
+        }
         let page = before.updated(&page::Update {
-            written: &written,
+            written: &by_key,
             sync_count,
             now,
             purge_before: Timestamp::believed(now.get().saturating_sub(TOMBSTONE_AGE_MS)),
@@ -185,10 +185,7 @@ impl Plan {
             image: moved_image(ground.state, dataset, covers_from),
             records: page.slice(page.after(covers_from), page.len()),
         });
-        let records = patches
-            .iter()
-            .map(|patch| self::written(patch, sync_count, now, modified_by).to_record())
-            .collect();
+        let records = news.iter().map(RecordRef::to_record).collect();
         self.pages.push(PlannedPage {
             change: self.commit.changes.len(),
             page,
@@ -302,12 +299,12 @@ fn next_of(sync_count: SyncCount) -> Result<SyncCount, Refusal> {
     })
 }
 
-fn sorted_by_key(patches: &[Patch]) -> Result<Vec<&Patch>, Refusal> {
-    if patches.is_empty() {
+fn sorted_by_key<'a>(news: &[RecordRef<'a>]) -> Result<Vec<RecordRef<'a>>, Refusal> {
+    if news.is_empty() {
         return Err(invalid("patches", "must not be empty").into());
     }
-    let mut by_key: Vec<_> = patches.iter().collect();
-    by_key.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+    let mut by_key = news.to_vec();
+    by_key.sort_unstable_by_key(|record| record.key);
     match by_key.windows(2).find(|pair| pair[0].key == pair[1].key) {
         Some(pair) => {
             Err(invalid("patches", format!("the key {} occurs twice", pair[0].key)).into())
