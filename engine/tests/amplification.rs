@@ -7,14 +7,14 @@
 // The figures are worth seeing: `cargo test --test amplification -- --nocapture`.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod data;
+
 use std::sync::Arc;
 
+use data::{dataset, patch, update};
 use syncline_engine::disk::{Call, SimDisk, Traced};
 use syncline_engine::limits::CHAIN_LINKS_MAX;
-use syncline_engine::{
-    DatasetId, DatasetName, Engine, IdentityId, Listing, ModifiedBy, Options, Patch, PatchOp,
-    PoolId, RecordKey, RecordValue, SyncCount, Timestamp, Wish,
-};
+use syncline_engine::{DatasetId, Engine, Listing, Options, Timestamp};
 
 /// Bytes of a key: `key-` and four digits.
 const KEY_BYTES: usize = 8;
@@ -74,14 +74,6 @@ fn open(disk: &SimDisk) -> Engine {
     Engine::open_on(Arc::new(disk.clone()), options).unwrap()
 }
 
-fn dataset() -> DatasetId {
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse("us-east-1:5b1bd5d6-9c21-4a8f-8a60-2b8f0ad3c0de").unwrap(),
-        name: DatasetName::parse("settings").unwrap(),
-    }
-}
-
 /// The dataset as it should be.
 struct Expected {
     sizes: Vec<usize>,
@@ -94,20 +86,12 @@ impl Expected {
     fn update(&mut self, engine: &Engine, records: &[usize]) {
         let patches = records
             .iter()
-            .map(|&record| Patch {
-                key: key(record),
-                op: PatchOp::Replace(value(self.sizes[record], self.sync_count + 1)),
-                sync_count: SyncCount::new(self.counts[record]).unwrap(),
-                device_modified: None,
+            .map(|&record| {
+                let value = value(self.sizes[record], self.sync_count + 1);
+                patch(&key(record), self.counts[record], Some(&value))
             })
             .collect();
-        engine
-            .commit(Wish::Update {
-                dataset: dataset(),
-                patches,
-                modified_by: ModifiedBy::Owner,
-            })
-            .unwrap();
+        engine.commit(update(&settings(), patches)).unwrap();
         self.sync_count += 1;
         for &record in records {
             self.counts[record] = self.sync_count;
@@ -117,7 +101,7 @@ impl Expected {
     fn check(&self, engine: &Engine) {
         let listed = engine
             .reader()
-            .list(&dataset(), &Listing::default())
+            .list(&settings(), &Listing::default())
             .unwrap();
         assert_eq!(listed.sync_count.get(), self.sync_count);
         let mut order: Vec<_> = (0..self.sizes.len()).collect();
@@ -125,7 +109,7 @@ impl Expected {
         assert_eq!(listed.records().len(), order.len());
         for (found, record) in listed.records().zip(order) {
             let count = self.counts[record];
-            assert_eq!(found.key, key(record).as_str());
+            assert_eq!(found.key, key(record));
             assert_eq!(found.sync_count.get(), count);
             let wanted = value(self.sizes[record], count);
             assert!(found.value == Some(wanted.as_str()), "{}", found.key);
@@ -133,12 +117,16 @@ impl Expected {
     }
 }
 
-fn key(record: usize) -> RecordKey {
-    RecordKey::parse(&format!("key-{record:04}")).unwrap()
+fn settings() -> DatasetId {
+    dataset(1, "settings")
 }
 
-fn value(size: usize, count: u64) -> RecordValue {
-    RecordValue::parse(format!("{count:0>width$}", width = size - KEY_BYTES)).unwrap()
+fn key(record: usize) -> String {
+    format!("key-{record:04}")
+}
+
+fn value(size: usize, count: u64) -> String {
+    format!("{count:0>width$}", width = size - KEY_BYTES)
 }
 
 /// How likely each record is, or one before it.

@@ -2,51 +2,26 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod data;
+
 use std::sync::Arc;
 
+use data::{dataset, patch, update};
 use syncline_engine::{
-    DatasetId, DatasetName, Engine, Error, Expected, FeedChange, IdentityId, Listing, MetadataKey,
-    MetadataValue, ModifiedBy, Options, Outcome, Patch, PatchOp, PoolId, RecordKey, RecordValue,
-    Refusal, SyncCount, Wish,
+    DatasetId, Engine, Error, Expected, FeedChange, Listing, MetadataKey, MetadataValue,
+    ModifiedBy, Options, Outcome, Patch, Refusal, SyncCount, Wish,
 };
 
-fn dataset(identity: u32, name: &str) -> DatasetId {
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse(&format!(
-            "us-east-1:{identity:08x}-0000-4000-8000-000000000000"
-        ))
-        .unwrap(),
-        name: DatasetName::parse(name).unwrap(),
-    }
+fn replace(key: &str, value: &str, seen: u64) -> Patch {
+    patch(key, seen, Some(value))
+}
+
+fn remove(key: &str, seen: u64) -> Patch {
+    patch(key, seen, None)
 }
 
 fn count(value: u64) -> SyncCount {
     SyncCount::new(value).unwrap()
-}
-
-fn replace(key: &str, value: &str, seen: u64) -> Patch {
-    Patch {
-        key: RecordKey::parse(key).unwrap(),
-        op: PatchOp::Replace(RecordValue::parse(value).unwrap()),
-        sync_count: count(seen),
-        device_modified: None,
-    }
-}
-
-fn remove(key: &str, seen: u64) -> Patch {
-    Patch {
-        op: PatchOp::Remove,
-        ..replace(key, "", seen)
-    }
-}
-
-fn update(dataset: &DatasetId, patches: Vec<Patch>) -> Wish {
-    Wish::Update {
-        dataset: dataset.clone(),
-        patches,
-        modified_by: ModifiedBy::Owner,
-    }
 }
 
 fn options() -> Options {

@@ -3,14 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod data;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use proptest::prelude::*;
 use syncline_engine::disk::SimDisk;
 use syncline_engine::{
-    DatasetId, DatasetName, Engine, Error, IdentityId, Listing, ModifiedBy, Options, Patch,
-    PatchOp, PoolId, Record, RecordKey, RecordValue, SyncCount, Timestamp, Wish,
+    DatasetId, Engine, Error, Listing, ModifiedBy, Options, Patch, PatchOp, Record, RecordKey,
+    SyncCount, Timestamp, Wish,
 };
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
@@ -27,12 +29,8 @@ fn open(disk: &SimDisk, cache_bytes: usize, clock: &Arc<AtomicU64>) -> Engine {
     Engine::open_on(Arc::new(disk.clone()), options).unwrap()
 }
 
-fn dataset() -> DatasetId {
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse("us-east-1:5b1bd5d6-9c21-4a8f-8a60-2b8f0ad3c0de").unwrap(),
-        name: DatasetName::parse("settings").unwrap(),
-    }
+fn settings() -> DatasetId {
+    data::dataset(1, "settings")
 }
 
 /// What a client that has listed everything would send.
@@ -56,44 +54,27 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn list(engine: &Engine, listing: &Listing) -> Result<Vec<Record>, Error> {
-    let listed = engine.reader().list(&dataset(), listing)?;
+    let listed = engine.reader().list(&settings(), listing)?;
     Ok(listed.records().map(|record| record.to_record()).collect())
 }
 
 fn update(engine: &Engine, patches: &[(u8, Option<u16>)]) -> Wish {
-    let known = list(engine, &Listing::default()).unwrap();
-    let patches = patches
-        .iter()
-        .map(|(key, length)| {
-            let key = RecordKey::parse(&format!("key-{key}")).unwrap();
-            let seen = known.iter().find(|record| record.key == key);
-            let value = |length: &u16| RecordValue::parse("v".repeat(usize::from(*length)));
-            Patch {
-                sync_count: seen.map_or(SyncCount::ZERO, |record| record.sync_count),
-                op: length.as_ref().map_or(PatchOp::Remove, |length| {
-                    PatchOp::Replace(value(length).unwrap())
-                }),
-                key,
-                device_modified: None,
-            }
-        })
-        .collect();
-    Wish::Update {
-        dataset: dataset(),
-        patches,
-        modified_by: ModifiedBy::Owner,
-    }
+    let changes = patches.iter().map(|(key, length)| {
+        let value = length.map(|length| "v".repeat(usize::from(length)));
+        (format!("key-{key}"), value)
+    });
+    data::update(&settings(), data::patches(engine, &settings(), changes))
 }
 
 /// Everything that a reader can ask of a dataset.
 fn answers(engine: &Engine) -> Vec<String> {
     let whole = engine
         .reader()
-        .list(&dataset(), &Listing::default())
+        .list(&settings(), &Listing::default())
         .unwrap();
     let mut answers = vec![format!(
         "{:?}",
-        engine.reader().dataset(&dataset()).unwrap()
+        engine.reader().dataset(&settings()).unwrap()
     )];
     let top = whole.sync_count.get();
     for since in (0..=top).rev().take(20).chain([0, top / 2, top + 1]) {
@@ -104,7 +85,7 @@ fn answers(engine: &Engine) -> Vec<String> {
             ..Listing::default()
         };
         loop {
-            match engine.reader().list(&dataset(), &listing) {
+            match engine.reader().list(&settings(), &listing) {
                 Ok(listed) => {
                     let records: Vec<_> = listed.records().collect();
                     answers.push(format!(
@@ -142,7 +123,7 @@ proptest! {
             let wish = match step {
                 Step::Update(patches) => update(&warm, &patches),
                 Step::Delete => {
-                    Wish::DeleteDataset { dataset: dataset(), modified_by: ModifiedBy::Owner }
+                    Wish::DeleteDataset { dataset: settings(), modified_by: ModifiedBy::Owner }
                 }
                 Step::Wait(days) => {
                     clock.fetch_add(u64::from(days) * DAY_MS, Ordering::Relaxed);
@@ -192,10 +173,10 @@ fn tombstones_are_purged_after_thirty_days_and_who_comes_later_gets_everything()
         since: SyncCount::new(count).unwrap(),
         ..Listing::default()
     };
-    let stale = engine.reader().list(&dataset(), &since(1)).unwrap();
+    let stale = engine.reader().list(&settings(), &since(1)).unwrap();
     assert!(stale.deleted_since, "it cannot be told what was removed");
     assert_eq!(stale.records().len(), 2);
-    let fresh = engine.reader().list(&dataset(), &since(2)).unwrap();
+    let fresh = engine.reader().list(&settings(), &since(2)).unwrap();
     assert!(!fresh.deleted_since);
     assert_eq!(fresh.records().len(), 1);
 }
@@ -216,14 +197,14 @@ fn tombstones_are_bounded_in_number() {
         let modified_by = ModifiedBy::Owner;
         engine
             .commit(Wish::Update {
-                dataset: dataset(),
+                dataset: settings(),
                 patches,
                 modified_by,
             })
             .unwrap();
         assert!(list(&engine, &Listing::default()).unwrap().len() <= 4096);
     }
-    let info = engine.reader().dataset(&dataset()).unwrap().unwrap();
+    let info = engine.reader().dataset(&settings()).unwrap().unwrap();
     assert_eq!(
         (info.records, info.bytes),
         (0, 0),

@@ -3,17 +3,16 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod data;
 mod sample;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use data::{dataset, patch, update};
 use sample::Sample;
 use syncline_engine::disk::SimDisk;
-use syncline_engine::{
-    DatasetId, DatasetName, Engine, Error, Fault, IdentityId, Listing, ModifiedBy, Options, Patch,
-    PatchOp, PoolId, RecordKey, RecordValue, Wish, check_on,
-};
+use syncline_engine::{DatasetId, Engine, Error, Fault, Listing, Options, check_on};
 
 const SEGMENT: &str = "hot/00000001.log";
 /// Where the frames of a segment begin.
@@ -28,34 +27,22 @@ fn open(disk: &SimDisk, threads: bool) -> Result<Engine, Error> {
     Engine::open_on(Arc::new(disk.clone()), options)
 }
 
-fn dataset() -> DatasetId {
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse("us-east-1:5b1bd5d6-9c21-4a8f-8a60-2b8f0ad3c0de").unwrap(),
-        name: DatasetName::parse("settings").unwrap(),
-    }
+fn settings() -> DatasetId {
+    dataset(1, "settings")
 }
 
 /// One more record, which makes one more commit.
 fn add(engine: &Engine, number: usize) {
-    let patch = Patch {
-        key: RecordKey::parse(&format!("key-{number:02}")).unwrap(),
-        op: PatchOp::Replace(RecordValue::parse("a value of some length").unwrap()),
-        sync_count: syncline_engine::SyncCount::ZERO,
-        device_modified: None,
-    };
-    let modified_by = ModifiedBy::Owner;
-    engine
-        .commit(Wish::Update {
-            dataset: dataset(),
-            patches: vec![patch],
-            modified_by,
-        })
-        .unwrap();
+    let patch = patch(
+        &format!("key-{number:02}"),
+        0,
+        Some("a value of some length"),
+    );
+    engine.commit(update(&settings(), vec![patch])).unwrap();
 }
 
 fn keys(engine: &Engine) -> Result<Vec<String>, Error> {
-    let listed = engine.reader().list(&dataset(), &Listing::default())?;
+    let listed = engine.reader().list(&settings(), &Listing::default())?;
     Ok(listed
         .records()
         .map(|record| record.key.to_owned())

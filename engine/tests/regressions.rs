@@ -2,39 +2,22 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod data;
+
 use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use data::{dataset, patch, update};
 use syncline_engine::disk::{Disk, SimDisk};
 use syncline_engine::{
-    DatasetId, DatasetName, Engine, Error, Expected, Fault, IdentityId, Listing, MetadataKey,
-    MetadataValue, ModifiedBy, Options, Outcome, Patch, PatchOp, PoolId, Proposal, RecordKey,
-    RecordValue, Refusal, SyncCount, Timestamp, Wish,
+    DatasetId, Engine, Error, Expected, Fault, Listing, MetadataKey, MetadataValue, ModifiedBy,
+    Options, Outcome, Proposal, Refusal, SyncCount, Timestamp, Wish,
 };
 
-fn dataset(identity: u64, name: &str) -> DatasetId {
-    let identity = format!("us-east-1:5b1bd5d6-9c21-4a8f-8a60-{identity:012x}");
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse(&identity).unwrap(),
-        name: DatasetName::parse(name).unwrap(),
-    }
-}
-
 fn put(dataset: &DatasetId, key: &str, value: &str) -> Wish {
-    let patch = Patch {
-        key: RecordKey::parse(key).unwrap(),
-        op: PatchOp::Replace(RecordValue::parse(value).unwrap()),
-        sync_count: SyncCount::ZERO,
-        device_modified: None,
-    };
-    Wish::Update {
-        dataset: dataset.clone(),
-        patches: vec![patch],
-        modified_by: ModifiedBy::Owner,
-    }
+    update(dataset, vec![patch(key, 0, Some(value))])
 }
 
 fn delete(dataset: &DatasetId) -> Wish {

@@ -2,13 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod data;
+
 use std::sync::Arc;
 
+use data::dataset as id;
 use syncline_engine::disk::{Disk, SimDisk};
 use syncline_engine::{
-    BackupOptions, DatasetId, DatasetName, Engine, Error, FeedChange, IdentityId, Listed, Listing,
-    ModifiedBy, Options, Outcome, Patch, PatchOp, PoolId, RecordKey, RecordValue, Refusal,
-    RestoreOptions, SyncCount, Wish, restore_on,
+    BackupOptions, DatasetId, Engine, Error, FeedChange, Listed, Listing, ModifiedBy, Options,
+    Outcome, Refusal, RestoreOptions, SyncCount, Wish, restore_on,
 };
 
 fn open(disk: &SimDisk) -> Engine {
@@ -23,30 +25,9 @@ fn open(disk: &SimDisk) -> Engine {
     Engine::open_on(Arc::new(disk.clone()), options).unwrap()
 }
 
-fn id(identity: u32, name: &str) -> DatasetId {
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse(&format!(
-            "us-east-1:{identity:08x}-0000-4000-8000-000000000000"
-        ))
-        .unwrap(),
-        name: DatasetName::parse(name).unwrap(),
-    }
-}
-
 fn write(engine: &Engine, dataset: &DatasetId, key: &str, seen: u64) -> Result<u64, String> {
-    let patch = Patch {
-        key: RecordKey::parse(key).unwrap(),
-        op: PatchOp::Replace(RecordValue::parse("value").unwrap()),
-        sync_count: SyncCount::new(seen).unwrap(),
-        device_modified: None,
-    };
-    let receipt = engine.commit(Wish::Update {
-        dataset: dataset.clone(),
-        patches: vec![patch],
-        modified_by: ModifiedBy::Owner,
-    });
-    match receipt {
+    let patch = data::patch(key, seen, Some("value"));
+    match engine.commit(data::update(dataset, vec![patch])) {
         Ok(receipt) => match &receipt.outcomes[0] {
             Outcome::Updated { sync_count, .. } => Ok(sync_count.get()),
             other => panic!("{other:?}"),

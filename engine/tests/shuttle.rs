@@ -7,6 +7,8 @@
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod data;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,9 +19,8 @@ use shuttle::thread::{self, JoinHandle};
 use shuttle::{Config, Runner};
 use syncline_engine::disk::{Call, Failure, SimDisk};
 use syncline_engine::{
-    Cursor, DatasetId, DatasetName, Engine, Error, Expected, Fault, Feed, FeedChange, FeedCommit,
-    IdentityId, Listing, MetadataKey, MetadataValue, ModifiedBy, Options, Patch, PatchOp, PoolId,
-    Proposal, Receipt, RecordKey, RecordValue, Refusal, SyncCount, Timestamp, Wish,
+    Cursor, DatasetId, Engine, Error, Fault, Feed, FeedChange, FeedCommit, Listing, MetadataKey,
+    Options, Proposal, Receipt, Refusal, Timestamp,
 };
 
 /// Longer than any test lasts.
@@ -60,26 +61,14 @@ fn open(disk: &SimDisk) -> Engine {
 }
 
 fn dataset(number: u32) -> DatasetId {
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse("us-east-1:00000001-0000-4000-8000-00000000000a").unwrap(),
-        name: DatasetName::parse(&format!("dataset-{number}")).unwrap(),
-    }
+    data::dataset(1, &format!("dataset-{number}"))
 }
 
 /// Writes one key of a dataset, seen at a count.
 fn update(number: u32, key: &str, bytes: usize, seen: u64) -> Proposal {
-    let patch = Patch {
-        key: RecordKey::parse(key).unwrap(),
-        op: PatchOp::Replace(RecordValue::parse(key.repeat(bytes / key.len() + 1)).unwrap()),
-        sync_count: SyncCount::new(seen).unwrap(),
-        device_modified: None,
-    };
-    Proposal::from(Wish::Update {
-        dataset: dataset(number),
-        patches: vec![patch],
-        modified_by: ModifiedBy::Owner,
-    })
+    let value = key.repeat(bytes / key.len() + 1);
+    let patch = data::patch(key, seen, Some(&value));
+    data::update(&dataset(number), vec![patch]).into()
 }
 
 /// How often a dataset was written, as a reader sees it now.
@@ -160,11 +149,7 @@ fn commits_and_reads_go_on_while_the_cleaner_moves_what_they_are_about() {
             engine.commit(update(number, "k", 50_000, 0)).unwrap();
         }
         let key = MetadataKey::new(*b"metadata").unwrap();
-        let put = |bytes: usize| Wish::PutMetadata {
-            key: MetadataKey::new(*b"metadata").unwrap(),
-            value: MetadataValue::new(vec![7; bytes]).unwrap(),
-            expected: Expected::Anything,
-        };
+        let put = |bytes: usize| data::put(*b"metadata", vec![7; bytes]);
         engine.commit(put(60_000)).unwrap();
         let writers: Vec<_> = (0..2)
             .map(|number| {

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod data;
+
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::pin;
@@ -13,9 +15,8 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use syncline_engine::{
-    Cursor, DatasetId, DatasetName, Engine, Error, Expected, Fault, FeedChange, IdentityId,
-    Listing, MetadataKey, MetadataValue, ModifiedBy, Options, Patch, PatchOp, PoolId, Receipt,
-    Record, RecordKey, RecordValue, Sequence, SyncCount, Wish,
+    Cursor, DatasetId, Engine, Error, Fault, FeedChange, Listing, ModifiedBy, Options, Receipt,
+    Record, Sequence, SyncCount, Wish,
 };
 
 struct Random(u64);
@@ -29,17 +30,8 @@ impl Random {
     }
 }
 
-fn pool(number: u64) -> PoolId {
-    PoolId::parse(&format!("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-{number:012x}")).unwrap()
-}
-
-fn dataset(pool_number: u64, identity: u64, name: u64) -> DatasetId {
-    let identity = format!("us-east-1:5b1bd5d6-9c21-4a8f-8a60-{identity:012x}");
-    DatasetId {
-        pool: pool(pool_number),
-        identity: IdentityId::parse(&identity).unwrap(),
-        name: DatasetName::parse(&format!("dataset-{name}")).unwrap(),
-    }
+fn dataset(pool: u64, identity: u64, name: u64) -> DatasetId {
+    data::dataset_of(pool, identity, &format!("dataset-{name}"))
 }
 
 fn any_dataset(random: &mut Random) -> DatasetId {
@@ -90,33 +82,16 @@ fn wish(engine: &Engine, random: &mut Random) -> Wish {
             dataset,
             modified_by,
         },
-        6..10 => Wish::PutMetadata {
-            key: MetadataKey::new(format!("key-{}", random.below(5)).into_bytes()).unwrap(),
-            value: MetadataValue::new(vec![1; usize::try_from(random.below(3000)).unwrap()])
-                .unwrap(),
-            expected: Expected::Anything,
-        },
+        6..10 => {
+            let key = format!("key-{}", random.below(5));
+            data::put(key, vec![1; usize::try_from(random.below(3000)).unwrap()])
+        }
         _ => {
-            let key = RecordKey::parse(&format!("key-{}", random.below(60))).unwrap();
-            let listed = engine.reader().list(&dataset, &Listing::default()).unwrap();
-            let seen = listed.records().find(|record| record.key == key.as_str());
-            let sync_count = seen.map_or(SyncCount::ZERO, |record| record.sync_count);
+            let key = format!("key-{}", random.below(60));
             let value = "z".repeat(usize::try_from(random.below(400)).unwrap());
-            let op = match random.below(4) {
-                0 => PatchOp::Remove,
-                _ => PatchOp::Replace(RecordValue::parse(value).unwrap()),
-            };
-            let patches = vec![Patch {
-                key,
-                op,
-                sync_count,
-                device_modified: None,
-            }];
-            Wish::Update {
-                dataset,
-                patches,
-                modified_by,
-            }
+            let value = (random.below(4) > 0).then_some(value);
+            let patches = data::patches(engine, &dataset, [(key, value)]);
+            data::update(&dataset, patches)
         }
     }
 }

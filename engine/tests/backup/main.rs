@@ -7,6 +7,8 @@
     reason = "the model and the workload serve more tests than these"
 )]
 
+#[path = "../data/mod.rs"]
+mod data;
 mod dropped;
 #[path = "../crash/model.rs"]
 mod model;

@@ -8,10 +8,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::data;
 use syncline_engine::{
-    BackupOptions, DatasetId, DatasetName, Engine, IdentityId, Listing, ModifiedBy, Options,
-    Outcome, Patch, PatchOp, PoolId, RecordKey, RecordValue, RestoreOptions, SyncCount, Wish,
-    plan_repair, repair, restore,
+    BackupOptions, DatasetId, Engine, Listing, Options, Outcome, RestoreOptions, Wish, plan_repair,
+    repair, restore,
 };
 
 fn options() -> Options {
@@ -24,35 +24,19 @@ fn options() -> Options {
     }
 }
 
-fn dataset(number: u64) -> DatasetId {
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse(&format!(
-            "us-east-1:{number:08x}-0000-4000-8000-000000000000"
-        ))
-        .unwrap(),
-        name: DatasetName::parse("settings").unwrap(),
-    }
-}
-
-fn update(number: u64, seen: u64, value: &str) -> Wish {
-    let patch = Patch {
-        key: RecordKey::parse("key").unwrap(),
-        op: PatchOp::Replace(RecordValue::parse(value).unwrap()),
-        sync_count: SyncCount::new(seen).unwrap(),
-        device_modified: None,
-    };
-    Wish::Update {
-        dataset: dataset(number),
-        patches: vec![patch],
-        modified_by: ModifiedBy::Owner,
-    }
-}
-
 /// By sequence, which value which dataset got.
 type History = BTreeMap<u64, (u64, String)>;
 
 /// Writes to datasets of its own until told to stop.
+fn dataset(number: u64) -> DatasetId {
+    data::dataset(number, "settings")
+}
+
+fn update(number: u64, seen: u64, value: &str) -> Wish {
+    let patch = data::patch("key", seen, Some(value));
+    data::update(&dataset(number), vec![patch])
+}
+
 fn write(engine: &Engine, writer: u64, history: &Mutex<History>, stop: &AtomicBool) {
     let mut seen: BTreeMap<u64, u64> = BTreeMap::new();
     for round in 0.. {

@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::data;
+pub(crate) use super::data::{identity, pool};
 use syncline_engine::disk::SimDisk;
 use syncline_engine::{
     Content, DatasetId, DatasetName, Engine, Error, Expected, Exported, FeedChange, IdentityId,
-    Listing, MetadataKey, MetadataValue, ModifiedBy, Options, Patch, PatchOp, PoolId, Proposal,
-    Record, RecordKey, RecordValue, Scope, SyncCount, Timestamp, Wish,
+    MetadataKey, MetadataValue, ModifiedBy, Options, PoolId, Proposal, Record, RecordKey, Scope,
+    SyncCount, Timestamp, Wish,
 };
 
 /// Numbers that look random and are the same for a seed.
@@ -54,20 +56,8 @@ pub(crate) fn open(disk: &SimDisk, clock: &Clock) -> Engine {
     Engine::open_on(Arc::new(disk.clone()), clock.options(false)).unwrap()
 }
 
-pub(crate) fn pool(number: u64) -> PoolId {
-    PoolId::parse(&format!("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-{number:012x}")).unwrap()
-}
-
-pub(crate) fn identity(number: u64) -> IdentityId {
-    IdentityId::parse(&format!("us-east-1:5b1bd5d6-9c21-4a8f-8a60-{number:012x}")).unwrap()
-}
-
-pub(crate) fn dataset(pool_number: u64, identity_number: u64, name: u64) -> DatasetId {
-    DatasetId {
-        pool: pool(pool_number),
-        identity: identity(identity_number),
-        name: DatasetName::parse(&format!("set-{name}")).unwrap(),
-    }
+pub(crate) fn dataset(pool: u64, identity: u64, name: u64) -> DatasetId {
+    data::dataset_of(pool, identity, &format!("set-{name}"))
 }
 
 pub(crate) fn key(number: u64) -> MetadataKey {
@@ -75,22 +65,11 @@ pub(crate) fn key(number: u64) -> MetadataKey {
 }
 
 pub(crate) fn update(engine: &Engine, id: &DatasetId, keys: &[(u64, Option<usize>)]) -> Wish {
-    let listed = engine.reader().list(id, &Listing::default()).unwrap();
-    let patches = keys
-        .iter()
-        .map(|(key, length)| {
-            let key = RecordKey::parse(&format!("record-{key}")).unwrap();
-            let known = listed.records().find(|record| record.key == key.as_str());
-            Patch {
-                sync_count: known.map_or(SyncCount::ZERO, |record| record.sync_count),
-                op: length.map_or(PatchOp::Remove, |length| {
-                    PatchOp::Replace(RecordValue::parse("v".repeat(length)).unwrap())
-                }),
-                key,
-                device_modified: None,
-            }
-        })
-        .collect();
+    let changes = keys.iter().map(|(key, length)| {
+        let value = length.map(|length| "v".repeat(length));
+        (format!("record-{key}"), value)
+    });
+    let patches = data::patches(engine, id, changes);
     Wish::Update {
         dataset: id.clone(),
         patches,

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::cast_possible_truncation)]
 
 mod common;
+#[path = "../data/mod.rs"]
+mod data;
 mod imports;
 mod limits;
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::data;
+pub use crate::data::dataset;
 use syncline_engine::disk::SimDisk;
 use syncline_engine::{
-    DatasetId, DatasetName, Engine, Error, Expected, IdentityId, Listing, MetadataKey,
-    MetadataValue, ModifiedBy, Options, Patch, PatchOp, PoolId, RecordKey, RecordValue, SyncCount,
-    Timestamp, Wish,
+    DatasetId, Engine, Error, Listing, MetadataKey, ModifiedBy, Options, Timestamp, Wish,
 };
 
 /// What a reader sees of a dataset: key and value, or nothing if it does not exist.
@@ -44,15 +44,6 @@ pub fn options(clock: &Arc<AtomicU64>) -> Options {
 pub fn open(disk: &SimDisk) -> Result<Engine, Error> {
     let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
     Engine::open_on(Arc::new(disk.clone()), options(&clock))
-}
-
-pub fn dataset(identity: u64, name: &str) -> DatasetId {
-    let identity = format!("us-east-1:5b1bd5d6-9c21-4a8f-8a60-{identity:012x}");
-    DatasetId {
-        pool: PoolId::parse("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").unwrap(),
-        identity: IdentityId::parse(&identity).unwrap(),
-        name: DatasetName::parse(name).unwrap(),
-    }
 }
 
 pub fn content(engine: &Engine, dataset: &DatasetId) -> Result<Content, Error> {
@@ -107,42 +98,18 @@ impl Sample {
     }
 
     fn update(&mut self, engine: &Engine, id: &DatasetId, round: u64, bytes: u64) {
-        let listed = engine.reader().list(id, &Listing::default());
-        let seen: BTreeMap<String, SyncCount> = listed.map_or_else(
-            |_| BTreeMap::new(),
-            |listed| {
-                let records = listed.records();
-                records.map(|r| (r.key.to_owned(), r.sync_count)).collect()
-            },
-        );
         // The first round writes all, later ones a little: chains.
         let keys = if round == 0 {
             0..6
         } else {
             round % 6..round % 6 + 1
         };
-        let patches = keys.map(|key| {
-            let key = format!("key-{key}");
+        let changes = keys.map(|key| {
             let text = format!("{round}-").repeat(usize::try_from(bytes / 2).unwrap());
-            let op = if round == 3 {
-                PatchOp::Remove
-            } else {
-                PatchOp::Replace(RecordValue::parse(text).unwrap())
-            };
-            Patch {
-                sync_count: seen.get(&key).copied().unwrap_or_default(),
-                key: RecordKey::parse(&key).unwrap(),
-                op,
-                device_modified: None,
-            }
+            (format!("key-{key}"), (round != 3).then_some(text))
         });
-        engine
-            .commit(Wish::Update {
-                dataset: id.clone(),
-                patches: patches.collect(),
-                modified_by: ModifiedBy::Owner,
-            })
-            .unwrap();
+        let patches = data::patches(engine, id, changes);
+        engine.commit(data::update(id, patches)).unwrap();
         self.note(engine, id);
     }
 
@@ -154,11 +121,7 @@ impl Sample {
     fn put(&mut self, engine: &Engine, key: String, round: u64, number: u64) {
         let value = format!("{round}/{number}/{}", "m".repeat(200)).into_bytes();
         engine
-            .commit(Wish::PutMetadata {
-                key: MetadataKey::new(key.clone().into_bytes()).unwrap(),
-                value: MetadataValue::new(value.clone()).unwrap(),
-                expected: Expected::Anything,
-            })
+            .commit(data::put(key.clone(), value.clone()))
             .unwrap();
         let versions = self.metadata.entry(key.into_bytes()).or_default();
         versions.push(Some(value));

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../data/mod.rs"]
+mod data;
 mod regressions;
 mod scene;
 

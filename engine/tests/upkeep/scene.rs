@@ -4,12 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::data;
 use syncline_engine::disk::SimDisk;
-use syncline_engine::{
-    DatasetId, DatasetName, Engine, Expected, IdentityId, Listing, MetadataKey, MetadataValue,
-    ModifiedBy, Options, Patch, PatchOp, PoolId, RecordKey, RecordValue, SyncCount, Timestamp,
-    Wish,
-};
+use syncline_engine::{DatasetId, Engine, Listing, Options, Timestamp, Wish};
 
 pub const MINUTE: u64 = 60_000;
 pub const HOUR: u64 = 60 * MINUTE;
@@ -78,54 +75,23 @@ impl Scene {
     }
 }
 
-pub fn pool(number: u32) -> PoolId {
-    PoolId::parse(&format!("eu:0000{number:04}-0000-4000-8000-00000000aaaa")).unwrap()
-}
-
-pub fn identity(number: u32) -> IdentityId {
-    IdentityId::parse(&format!("eu:0000{number:04}-0000-4000-8000-00000000bbbb")).unwrap()
-}
-
-pub fn dataset(pool_number: u32, identity_number: u32, name: &str) -> DatasetId {
-    DatasetId {
-        pool: pool(pool_number),
-        identity: identity(identity_number),
-        name: DatasetName::parse(name).unwrap(),
-    }
+pub fn dataset(pool: u32, identity: u32, name: &str) -> DatasetId {
+    data::dataset_of(pool.into(), identity.into(), name)
 }
 
 /// A write of a record that was not there.
 pub fn update(dataset: &DatasetId, key: &str, value: &str) -> Wish {
-    let patch = Patch {
-        key: RecordKey::parse(key).unwrap(),
-        op: PatchOp::Replace(RecordValue::parse(value).unwrap()),
-        sync_count: SyncCount::ZERO,
-        device_modified: None,
-    };
-    Wish::Update {
-        dataset: dataset.clone(),
-        patches: vec![patch],
-        modified_by: ModifiedBy::Owner,
-    }
+    data::update(dataset, vec![data::patch(key, 0, Some(value))])
 }
 
 pub fn write(engine: &Engine, dataset: &DatasetId, key: &str, value: &str) {
-    let listed = engine.reader().list(dataset, &Listing::default()).unwrap();
-    let record = listed.records().find(|record| record.key == key);
-    let mut wish = update(dataset, key, value);
-    if let (Some(record), Wish::Update { patches, .. }) = (record, &mut wish) {
-        patches[0].sync_count = record.sync_count;
-    }
-    engine.commit(wish).unwrap();
+    let change = (key.to_owned(), Some(value.to_owned()));
+    let patches = data::patches(engine, dataset, [change]);
+    engine.commit(data::update(dataset, patches)).unwrap();
 }
 
 pub fn put(engine: &Engine, key: &str, value: &[u8]) {
-    let wish = Wish::PutMetadata {
-        key: MetadataKey::new(key.as_bytes().to_vec()).unwrap(),
-        value: MetadataValue::new(value.to_vec()).unwrap(),
-        expected: Expected::Anything,
-    };
-    engine.commit(wish).unwrap();
+    engine.commit(data::put(key, value)).unwrap();
 }
 
 pub fn value_of(engine: &Engine, dataset: &DatasetId, key: &str) -> Option<String> {
