@@ -4,6 +4,7 @@ use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use syncline_engine::Options;
 
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
 #[derive(Parser)]
@@ -326,4 +327,14 @@ pub struct Shape {
     /// Bytes of the cache
     #[arg(long)]
     pub cache_bytes: usize,
+}
+
+impl Shape {
+    /// With which it is opened.
+    pub fn options(&self) -> Options {
+        Options {
+            cache_bytes: self.cache_bytes,
+            ..Options::default()
+        }
+    }
 }

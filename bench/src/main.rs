@@ -9,6 +9,7 @@ mod echo;
 mod failure;
 mod figure;
 mod footprint;
+mod fresh;
 mod full_disk;
 mod http;
 mod killing;

@@ -6,16 +6,14 @@
 pub mod fill;
 pub mod reopen;
 
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use syncline_engine::{DatasetId, Options};
 
 use crate::arguments::{MemoryOptions, Shape, Shared};
 use crate::failure::{Result, fail};
+use crate::fresh::Fresh;
 use crate::machine::Machine;
 use crate::report;
 use crate::scratch::Scratch;
@@ -104,12 +102,10 @@ fn shape(
 }
 
 fn measure(shape: &Shape) -> Result<Outcome> {
-    let (mut filler, filled) = stage("memory-fill", shape)?;
-    // It waits in the middle of its work, with nothing closed.
-    filler.kill()?;
-    filler.wait()?;
-    let after_kill = finished(stage("memory-open", shape)?)?;
-    let after_close = finished(stage("memory-open", shape)?)?;
+    let stage = |name: &str| Fresh::<Stage>::start(&[name.to_owned()], shape);
+    let filled = stage("memory-fill")?.killed()?;
+    let after_kill = stage("memory-open")?.ended()?;
+    let after_close = stage("memory-open")?.ended()?;
     if after_kill.clean || !after_close.clean {
         return fail("the store does not know how it was closed");
     }
@@ -123,39 +119,6 @@ fn measure(shape: &Shape) -> Result<Outcome> {
         after_kill,
         after_close,
     })
-}
-
-/// Starts a process of this program and waits for what it saw.
-fn stage(name: &str, shape: &Shape) -> Result<(Child, Stage)> {
-    let mut child = Command::new(std::env::current_exe()?)
-        .arg(name)
-        .arg("--store")
-        .arg(&shape.store)
-        .args(["--identities", &shape.identities.to_string()])
-        .args(["--datasets", &shape.datasets.to_string()])
-        .args(["--records", &shape.records.to_string()])
-        .args(["--cache-bytes", &shape.cache_bytes.to_string()])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line)?;
-    }
-    if line.is_empty() {
-        let status = child.wait()?;
-        return fail(format!("{name} ended with {status}"));
-    }
-    Ok((child, serde_json::from_str(&line)?))
-}
-
-fn finished((mut child, stage): (Child, Stage)) -> Result<Stage> {
-    let status = child.wait()?;
-    if status.success() {
-        Ok(stage)
-    } else {
-        fail(format!("a stage ended with {status}"))
-    }
 }
 
 impl Outcome {
@@ -201,15 +164,4 @@ impl Outcome {
             _ => Ok(()),
         }
     }
-}
-
-fn options(shape: &Shape) -> Options {
-    Options {
-        cache_bytes: shape.cache_bytes,
-        ..Options::default()
-    }
-}
-
-fn dataset(identity: usize, number: usize) -> Result<DatasetId> {
-    workload::dataset(identity, &format!("dataset-{number}"))
 }

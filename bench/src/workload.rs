@@ -54,6 +54,11 @@ impl Workload {
     }
 }
 
+/// One of several datasets of an identity.
+pub fn numbered(identity: usize, number: usize) -> Result<DatasetId> {
+    dataset(identity, &format!("dataset-{number}"))
+}
+
 /// A dataset of the identity with this number. Identities are spread as random ones are.
 pub fn dataset(identity: usize, name: &str) -> Result<DatasetId> {
     let (high, low) = (mix(identity as u64), mix(!(identity as u64)));

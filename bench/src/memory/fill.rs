@@ -1,16 +1,15 @@
 //! The process that fills a store and then waits to be killed.
 
-use std::io::{Read, Write};
 use std::time::Instant;
 
 use syncline_engine::{
     Engine, ModifiedBy, Patch, PatchOp, Proposal, RecordKey, RecordValue, SyncCount, Wish,
 };
 
-use super::{Stage, dataset, options};
+use super::Stage;
 use crate::arguments::{FillOptions, Shape};
-use crate::failure::{Result, fail};
-use crate::{processor, progress, workload};
+use crate::failure::Result;
+use crate::{fresh, processor, progress, workload};
 
 /// Commits that are handed over at a time.
 const CHUNK: usize = 1000;
@@ -18,7 +17,7 @@ const CHUNK: usize = 1000;
 pub fn run(arguments: &FillOptions) -> Result<()> {
     let shape = &arguments.shape;
     let began = Instant::now();
-    let engine = Engine::open(&shape.store, options(shape))?;
+    let engine = Engine::open(&shape.store, shape.options())?;
     fill(&engine, shape)?;
     let stats = engine.stats();
     let resident = processor::memory_of_this_process("VmRSS")?;
@@ -35,14 +34,8 @@ pub fn run(arguments: &FillOptions) -> Result<()> {
         cache_bytes: stats.cache_bytes,
         clean: false,
     };
-    writeln!(
-        std::io::stdout().lock(),
-        "{}",
-        serde_json::to_string(&stage)?
-    )?;
-    // Whoever started this process kills it now; without it, this ends with it.
-    std::io::stdin().lock().read_to_end(&mut Vec::new())?;
-    fail("nobody killed this process")
+    fresh::tell(&stage)?;
+    fresh::wait_to_be_killed()
 }
 
 fn fill(engine: &Engine, shape: &Shape) -> Result<()> {
@@ -78,7 +71,7 @@ fn proposal(shape: &Shape, identity: usize, number: usize) -> Result<Proposal> {
         })
     });
     let wish = Wish::Update {
-        dataset: dataset(identity, number)?,
+        dataset: workload::numbered(identity, number)?,
         patches: patches.collect::<Result<_>>()?,
         modified_by: ModifiedBy::Owner,
     };

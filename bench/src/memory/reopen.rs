@@ -1,19 +1,18 @@
 //! The process that opens a store, reads all of it, and closes it.
 
-use std::io::Write;
 use std::time::Instant;
 
 use syncline_engine::{Engine, Listing};
 
-use super::{Stage, dataset, options};
+use super::Stage;
 use crate::arguments::{OpenOptions, Shape};
 use crate::failure::{Result, fail};
-use crate::{processor, progress, workload};
+use crate::{fresh, processor, progress, workload};
 
 pub fn run(arguments: &OpenOptions) -> Result<()> {
     let shape = &arguments.shape;
     let began = Instant::now();
-    let engine = Engine::open(&shape.store, options(shape))?;
+    let engine = Engine::open(&shape.store, shape.options())?;
     let seconds = began.elapsed().as_secs_f64();
     let resident = processor::memory_of_this_process("VmRSS")?;
     let records = read(&engine, shape)?;
@@ -31,12 +30,7 @@ pub fn run(arguments: &OpenOptions) -> Result<()> {
         clean: engine.recovery().clean,
     };
     engine.close()?;
-    writeln!(
-        std::io::stdout().lock(),
-        "{}",
-        serde_json::to_string(&stage)?
-    )?;
-    Ok(())
+    fresh::tell(&stage)
 }
 
 /// Reads every record, which fills the cache, and fails if one is not as it was written.
@@ -45,7 +39,7 @@ fn read(engine: &Engine, shape: &Shape) -> Result<u64> {
     let mut records = 0;
     for identity in 0..shape.identities {
         for number in 0..shape.datasets {
-            let dataset = dataset(identity, number)?;
+            let dataset = workload::numbered(identity, number)?;
             let listed = engine.reader().list(&dataset, &Listing::default())?;
             for record in listed.records() {
                 let number = record

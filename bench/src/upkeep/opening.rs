@@ -3,10 +3,8 @@
 //! Every store is filled and closed in one process; then, each time in a fresh one, opened and
 //! closed, and opened after it was changed and killed. The files are in the page cache.
 
-use std::io::{BufRead, BufReader};
 use std::num::NonZeroU16;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
 use clap::ValueEnum;
 use serde::Serialize;
@@ -17,6 +15,7 @@ use super::stage::{Flow, Seen};
 use crate::arguments::{Shape, Shared, Task, UpkeepOptions};
 use crate::failure::{Result, fail};
 use crate::figure::Spread;
+use crate::fresh::Fresh;
 use crate::scratch::Scratch;
 use crate::{progress, report, workload};
 
@@ -89,11 +88,6 @@ pub fn run(shared: &Shared, options: &UpkeepOptions) -> Result<serde_json::Value
     Ok(json!({ "stores": outcomes, "memory": memory }))
 }
 
-/// The name of a dataset by its place in its identity.
-pub fn name(number: usize) -> String {
-    format!("dataset-{number}")
-}
-
 fn measure(
     scratch: &Path,
     datasets: usize,
@@ -114,14 +108,14 @@ fn measure(
         datasets: 0,
         ..shape.clone()
     };
-    let empty = closed(stage(Task::OpenAndClose, &empty, 0, None)?)?;
+    let empty = stage(Task::OpenAndClose, &empty, 0, None)?.ended()?;
     bar.set_message(format!("{datasets} datasets, filling"));
-    let filled = closed(stage(Task::Fill, &shape, 0, None)?)?;
+    let filled = stage(Task::Fill, &shape, 0, None)?.ended()?;
     bar.inc(1);
     let mut outcome = Outcome {
         datasets: (shape.identities * each) as u64,
         identities: shape.identities as u64,
-        id_bytes: workload::dataset(0, &name(0))?.identity.as_str().len() as u64
+        id_bytes: workload::numbered(0, 0)?.identity.as_str().len() as u64
             * shape.identities as u64,
         log_bytes: filled.log_bytes,
         checkpoint: filled.checkpoint,
@@ -134,7 +128,7 @@ fn measure(
     };
     for _ in 0..rounds {
         bar.set_message(format!("{datasets} datasets, closed"));
-        let seen = closed(stage(Task::OpenAndClose, &shape, 0, None)?)?;
+        let seen = stage(Task::OpenAndClose, &shape, 0, None)?.ended()?;
         if !seen.clean || seen.replayed_commits > 0 {
             return fail("the store does not know that it was closed");
         }
@@ -146,8 +140,10 @@ fn measure(
     for round in 0..2 * rounds {
         bar.set_message(format!("{datasets} datasets, killed"));
         let more = if round == rounds { tail } else { Some(MORE) };
-        updated += killed(stage(Task::Change, &shape, updated, more)?)?.updates;
-        let seen = killed(stage(Task::Open, &shape, updated, None)?)?;
+        updated += stage(Task::Change, &shape, updated, more)?
+            .killed()?
+            .updates;
+        let seen = stage(Task::Open, &shape, updated, None)?.killed()?;
         if seen.replayed_commits != updated {
             let replayed = seen.replayed_commits;
             return fail(format!(
@@ -164,50 +160,14 @@ fn measure(
     Ok(outcome)
 }
 
-/// Starts a process of this program and waits for what it saw.
-fn stage(task: Task, shape: &Shape, updated: u64, updates: Option<u64>) -> Result<(Child, Seen)> {
+fn stage(task: Task, shape: &Shape, updated: u64, updates: Option<u64>) -> Result<Fresh<Seen>> {
     let name = task
         .to_possible_value()
         .map_or_else(String::new, |value| value.get_name().to_owned());
-    let mut child = Command::new(std::env::current_exe()?)
-        .args(["upkeep-stage", &name])
-        .arg("--store")
-        .arg(&shape.store)
-        .args(["--identities", &shape.identities.to_string()])
-        .args(["--datasets", &shape.datasets.to_string()])
-        .args(["--records", &shape.records.to_string()])
-        .args(["--cache-bytes", &shape.cache_bytes.to_string()])
-        .args(["--updated", &updated.to_string()])
-        .args(updates.map(|updates| format!("--updates={updates}")))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()?;
-    let mut line = String::new();
-    if let Some(stdout) = child.stdout.take() {
-        BufReader::new(stdout).read_line(&mut line)?;
-    }
-    if line.is_empty() {
-        let status = child.wait()?;
-        return fail(format!("{name} ended with {status}"));
-    }
-    Ok((child, serde_json::from_str(&line)?))
-}
-
-/// Of a process that ends by itself.
-fn closed((mut child, seen): (Child, Seen)) -> Result<Seen> {
-    let status = child.wait()?;
-    if status.success() {
-        Ok(seen)
-    } else {
-        fail(format!("a stage ended with {status}"))
-    }
-}
-
-/// Of a process that waits in the middle of its work, with nothing closed.
-fn killed((mut child, seen): (Child, Seen)) -> Result<Seen> {
-    child.kill()?;
-    child.wait()?;
-    Ok(seen)
+    let mut arguments = vec!["upkeep-stage".to_owned(), name];
+    arguments.push(format!("--updated={updated}"));
+    arguments.extend(updates.map(|updates| format!("--updates={updates}")));
+    Fresh::start(&arguments, shape)
 }
 
 fn newest_checkpoint(store: &Path) -> Result<u64> {

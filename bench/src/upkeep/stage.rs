@@ -1,6 +1,5 @@
 //! The processes of `opening`: each fills, changes or opens a store, and says what it saw.
 
-use std::io::{Read, Write};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +11,7 @@ use syncline_engine::{
 use crate::arguments::{Shape, StageOptions, Task};
 use crate::failure::{Result, fail};
 use crate::workload::{self, Dice, KEY};
-use crate::{processor, progress};
+use crate::{fresh, processor, progress};
 
 /// Commits that are handed over at a time.
 const CHUNK: usize = 1000;
@@ -63,13 +62,7 @@ impl Flow {
 pub fn run(options: &StageOptions) -> Result<()> {
     let shape = &options.shape;
     let began = Instant::now();
-    let engine = Engine::open(
-        &shape.store,
-        Options {
-            cache_bytes: shape.cache_bytes,
-            ..Options::default()
-        },
-    )?;
+    let engine = Engine::open(&shape.store, shape.options())?;
     let mut seen = Seen {
         seconds: began.elapsed().as_secs_f64(),
         ..look(&engine)?
@@ -94,14 +87,11 @@ pub fn run(options: &StageOptions) -> Result<()> {
     if close {
         engine.close()?;
     }
-    let line = serde_json::to_string(&seen)?;
-    writeln!(std::io::stdout().lock(), "{line}")?;
+    fresh::tell(&seen)?;
     if close {
         return Ok(());
     }
-    // Whoever started this process kills it now; without it, this ends with it.
-    std::io::stdin().lock().read_to_end(&mut Vec::new())?;
-    fail("nobody killed this process")
+    fresh::wait_to_be_killed()
 }
 
 /// The store as it was opened.
@@ -196,8 +186,7 @@ fn proposal(shape: &Shape, number: u64) -> Result<Proposal> {
 }
 
 fn id(shape: &Shape, dataset: usize) -> Result<syncline_engine::DatasetId> {
-    let name = super::opening::name(dataset % shape.datasets);
-    workload::dataset(dataset / shape.datasets, &name)
+    workload::numbered(dataset / shape.datasets, dataset % shape.datasets)
 }
 
 /// How fast checkpoints are written when nothing else goes on.
