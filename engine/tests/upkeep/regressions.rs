@@ -7,17 +7,12 @@ use syncline_engine::{
     DatasetId, Engine, Expected, MetadataKey, ModifiedBy, Proposal, Scope, Wish,
 };
 
-use crate::scene::{HOUR, MINUTE, Scene, check, dataset, fill, put, update, value_of, write};
+use crate::scene::{HOUR, MINUTE, Scene, check, dataset, fill, long, put, update, value_of, write};
 
 fn secretly(engine: &Engine) -> DatasetId {
     fill(engine, 30, 1);
     let secret = dataset(1, 500, "data");
-    write(
-        engine,
-        &secret,
-        "secret-key",
-        &"very-secret-value".repeat(50),
-    );
+    write(engine, &secret, "secret-key", &long("very-secret-value"));
     put(engine, "secret/metadata", b"very-secret-metadata");
     for number in 0..100 {
         write(

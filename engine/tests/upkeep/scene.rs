@@ -73,6 +73,13 @@ impl Scene {
         };
         self.disk.files().into_iter().filter(holds).collect()
     }
+
+    /// Asserts that no file holds any of these bytes.
+    pub fn has_forgotten(&self, needles: &[&[u8]]) {
+        for needle in needles {
+            assert_eq!(self.holding(needle), [] as [PathBuf; 0]);
+        }
+    }
 }
 
 pub fn dataset(pool: u32, identity: u32, name: &str) -> DatasetId {
@@ -88,6 +95,11 @@ pub fn write(engine: &Engine, dataset: &DatasetId, key: &str, value: &str) {
     let change = (key.to_owned(), Some(value.to_owned()));
     let patches = data::patches(engine, dataset, [change]);
     engine.commit(data::update(dataset, patches)).unwrap();
+}
+
+/// A value that is told by a text.
+pub fn long(text: &str) -> String {
+    text.repeat(50)
 }
 
 pub fn put(engine: &Engine, key: &str, value: &[u8]) {
