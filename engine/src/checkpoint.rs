@@ -1,8 +1,8 @@
 //! Checkpoints: the directory as a file, so that opening need not replay the whole log.
 //!
 //! A checkpoint is taken slice by slice while commits go on. Each slice says after which commit it
-//! was taken; whoever replays the log passes over what a slice has seen. Two are kept. Layout in
-//! `docs/FORMAT.md`.
+//! was taken; whoever replays the log passes over what a slice has seen. Two are kept to open with,
+//! and some older ones to restore with. Layout in `docs/FORMAT.md`.
 
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ mod read;
 mod slice;
 mod write;
 
-pub(crate) use read::{Checkpoint, read, survey};
+pub(crate) use read::{Checkpoint, head, read, survey};
 pub(crate) use write::{Beginning, Written, write};
 
 use crate::commit::Change;

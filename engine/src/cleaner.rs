@@ -9,10 +9,12 @@ use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::collections::HashMap;
 use std::time::Duration;
 
+mod age;
 mod backup;
 mod cold;
 mod due;
 mod garbage;
+mod history;
 mod moving;
 mod purge;
 mod retire;
@@ -30,6 +32,8 @@ use crate::store::Store;
 use crate::types::{Sequence, Timestamp};
 use crate::writer::{Clock, Writer};
 
+use age::Ages;
+use cold::Sweep;
 use garbage::{Garbage, Old};
 
 /// How often it looks whether there is something to do.
@@ -63,7 +67,7 @@ pub(crate) struct Cleaner {
 /// What it is about.
 struct Work {
     cold: ColdWriter,
-    /// The durable checkpoints, the newest last.
+    /// The durable checkpoints, the newest last; all but the last two are for backups.
     kept: Vec<Written>,
     /// The number of the newest checkpoint that was begun.
     last: u32,
@@ -78,6 +82,14 @@ struct Work {
     skipped: HashMap<u32, Timestamp>,
     /// Up to which commit, and when, a segment was ended for what was deleted in it.
     rotated: (Sequence, Timestamp),
+    /// The last commit that is known to have deleted something; before the store was opened, any
+    /// may have.
+    deleted: Sequence,
+    /// What is being swept out.
+    sweep: Option<Sweep>,
+    /// When the next sweep may be begun, should the last one not have come to its end.
+    sweep_again: Timestamp,
+    ages: Ages,
     figures: Upkept,
 }
 
@@ -144,6 +156,7 @@ impl Cleaner {
                 bytes: 0,
                 freed: newest.map_or(1, |newest| newest.number),
                 tick: 0,
+                must_go: true,
             })
             .collect();
         let work = Work {
@@ -155,6 +168,10 @@ impl Cleaner {
             garbage,
             skipped: HashMap::new(),
             rotated: (Sequence::ZERO, Timestamp::ZERO),
+            deleted: store.state().sequence,
+            sweep: None,
+            sweep_again: Timestamp::ZERO,
+            ages: Ages::default(),
             figures: Upkept {
                 checkpoint_bytes: newest.map_or(0, |newest| newest.bytes),
                 ..Upkept::default()
@@ -221,7 +238,7 @@ impl Cleaner {
         // read is passed over, so that the rest goes on.
         let mut stuck = false;
         loop {
-            let released = self.next_to_release().filter(|_| !stuck);
+            let released = self.next_to_release(work).filter(|_| !stuck);
             let poor = self.next_to_clean(work);
             if released.is_some() || poor.is_some() {
                 self.have_room(work)?;
@@ -269,6 +286,8 @@ impl Cleaner {
 
     /// Takes away what waits for checkpoints, before anything new is written.
     fn make_space(&self, work: &mut Work) -> Result<(), Error> {
+        self.end_history(work)?;
+        self.store.pins.overrun();
         if self.garbage_waits(work) {
             self.replace_checkpoints(work)?;
         }
@@ -281,11 +300,12 @@ impl Cleaner {
         if self.checkpoint_is_due(work) {
             self.save(work)?;
         }
+        self.thin_out(work)?;
         self.drop_garbage(work, Old::Recycle)
     }
 
     /// Whether there is room to make something ready: trying would take what others need.
-    fn has_space(&self) -> bool {
+    pub(super) fn has_space(&self) -> bool {
         let log = &self.store.log;
         let free = log.disk.free_bytes();
         free.is_ok_and(|free| free > SPARE_SEGMENTS * log.spares.segment_bytes())

@@ -23,6 +23,9 @@ pub(crate) struct Log {
     pub(crate) spares: Spares,
     pub(crate) cold: Cold,
     files: Arc<Files>,
+    /// The last frame with many changes of which one was read: the others are often asked for
+    /// next, and should not each cost reading them all.
+    bulk: Mutex<Option<Bulk>>,
     /// Ordered by number, without a gap.
     segments: RwLock<Vec<Arc<Indexed>>>,
     /// The segment that is being filled; zero: none.
@@ -30,6 +33,16 @@ pub(crate) struct Log {
     /// Rung when a segment is begun.
     pub(crate) bell: Bell,
 }
+
+/// A frame with many changes.
+struct Bulk {
+    segment: u32,
+    offset: u32,
+    changes: Vec<Change>,
+}
+
+/// More changes than a frame has that was not made in bulk.
+const MANY_CHANGES: usize = 8;
 
 /// A segment, and places in it from which the feed can start.
 pub(crate) struct Indexed {
@@ -137,6 +150,7 @@ impl Log {
             spares,
             cold,
             files,
+            bulk: Mutex::default(),
             segments: RwLock::new(segments),
             active: AtomicU32::new(0),
             bell: Bell::default(),
@@ -259,9 +273,31 @@ impl Log {
 
     /// Reads the change at a location.
     pub(crate) fn change(&self, location: Location) -> Result<Change, Fault> {
+        if let Some(change) = self.change_in_bulk(location) {
+            return Ok(change);
+        }
         let segment = self.open(location.segment).ok_or_else(|| {
             segment::corrupt_at(location, "the segment that holds this is missing")
         })?;
-        segment?.change(location)
+        let changes = segment?.changes(location.offset)?;
+        if changes.len() <= MANY_CHANGES {
+            return segment::one_of(changes, location);
+        }
+        let change = segment::one_of(changes.clone(), location);
+        *self.bulk.lock().unwrap_or_else(PoisonError::into_inner) = Some(Bulk {
+            segment: location.segment,
+            offset: location.offset,
+            changes,
+        });
+        change
+    }
+
+    fn change_in_bulk(&self, location: Location) -> Option<Change> {
+        let bulk = self.bulk.lock().unwrap_or_else(PoisonError::into_inner);
+        let bulk = bulk.as_ref()?;
+        if (bulk.segment, bulk.offset) != (location.segment, location.offset) {
+            return None;
+        }
+        bulk.changes.get(usize::from(location.change)).cloned()
     }
 }

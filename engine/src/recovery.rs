@@ -44,7 +44,8 @@ pub struct Recovery {
     pub clean: bool,
     /// The checkpoint that was read, if there was one that held.
     pub checkpoint: Option<u32>,
-    /// Newer checkpoints that did not hold, and why. They were set aside.
+    /// Checkpoints that did not hold, and why; of those older than the one that was read, only the
+    /// beginning was looked at. They were set aside.
     pub damaged: Vec<Fault>,
     /// Commits replayed.
     pub commits: u64,
@@ -83,7 +84,7 @@ pub(crate) struct Opened {
 /// What checkpoints there are, and files that only older ones need.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kept {
-    /// The newest last, at most two.
+    /// The newest last.
     pub(crate) checkpoints: Vec<Written>,
     /// The highest number that any checkpoint ever had.
     pub(crate) last: u32,
@@ -147,7 +148,7 @@ pub(crate) fn open(disk: &Arc<dyn Disk>, segment_bytes: u64) -> Result<Opened, F
     while state.clear_fallen(usize::MAX) {}
     let cold = open_cold(disk, &files, root, &state, &ends, &found.cold)?;
     kept.last_cold = found.cold.last().copied().unwrap_or(COLD);
-    found.tidy_up(disk, &recovery.damaged, &kept)?;
+    found.tidy_up(disk, &kept)?;
     let ended = ended(&state, &mut segments, chain, kept.saved.0);
     let spares = Spares::new(Arc::clone(disk), segment_bytes);
     let cold = Cold::new(Arc::clone(&files), cold);

@@ -222,15 +222,16 @@ impl Segment {
 
     /// Reads the change at a location in this segment.
     pub(crate) fn change(&self, location: Location) -> Result<Change, Fault> {
-        let corrupt = |why| corrupt_at(location, why);
-        let frame = self.frame(location.offset)?;
-        let mut part = Part::decode(&frame.payload).map_err(|malformed| corrupt(malformed.0))?;
-        let at = usize::from(location.change);
-        if at >= part.changes.len() {
-            let why = "the frame has fewer changes than the directory says";
-            return Err(corrupt(why));
+        one_of(self.changes(location.offset)?, location)
+    }
+
+    /// Reads all changes of a frame.
+    pub(crate) fn changes(&self, offset: u32) -> Result<Vec<Change>, Fault> {
+        let frame = self.frame(offset)?;
+        match Part::decode(&frame.payload) {
+            Ok(part) => Ok(part.changes),
+            Err(malformed) => Err(corrupt(self.header.number, offset, malformed.0)),
         }
-        Ok(part.changes.swap_remove(at))
     }
 
     /// A segment whose header does not hold, if its first frame tells the salt: as it stands
@@ -324,6 +325,16 @@ pub(crate) fn corrupt(number: u32, offset: u32, why: &'static str) -> Fault {
 /// What does not hold at a location.
 pub(crate) fn corrupt_at(location: Location, why: &'static str) -> Fault {
     corrupt(location.segment, location.offset, why)
+}
+
+/// The change at a location, of those of its frame.
+pub(crate) fn one_of(mut changes: Vec<Change>, location: Location) -> Result<Change, Fault> {
+    let at = usize::from(location.change);
+    if at >= changes.len() {
+        let why = "the frame has fewer changes than the directory says";
+        return Err(corrupt_at(location, why));
+    }
+    Ok(changes.swap_remove(at))
 }
 
 fn narrow(value: usize) -> u32 {

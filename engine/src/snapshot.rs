@@ -71,7 +71,8 @@ pub(crate) struct Snapshot {
 /// Why a snapshot is no more.
 const TOO_MUCH_CHANGED: &str = "what changed meanwhile takes more than 64 MiB of memory; export \
                                 pool by pool, or when less is written";
-const FILES_GONE: &str = "the files that it held were purged, or took more than `pin_bytes`";
+const FILES_GONE: &str = "the files that it held were purged, took more than `pin_bytes`, or \
+                          were needed for space on a full disk";
 const ENDED: &str = "it was suspended, and newer exports took its place";
 
 impl Scope {

@@ -62,6 +62,16 @@ fn begin(disk: &dyn Disk, number: u32) -> Result<(Blocks, Head), Fault> {
     Ok((blocks, head))
 }
 
+/// Reads what a checkpoint says first, and how long its file is.
+pub(crate) fn head(disk: &dyn Disk, number: u32) -> Result<(Head, u64), Fault> {
+    let (blocks, head) = begin(disk, number)?;
+    let length = blocks
+        .file
+        .length()
+        .map_err(|source| Fault::of_io("measure", &blocks.path, source))?;
+    Ok((head, length))
+}
+
 /// Reads and verifies a checkpoint.
 pub(crate) fn read(disk: &dyn Disk, number: u32) -> Result<Checkpoint, Fault> {
     let (mut blocks, head) = begin(disk, number)?;

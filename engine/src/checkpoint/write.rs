@@ -14,6 +14,7 @@ use crate::disk::{Disk, DiskFile};
 use crate::error::Fault;
 use crate::root::format;
 use crate::state::{At, State};
+use crate::types::Sequence;
 
 /// Written bytes between two syncs, so that none of them takes long and commits, which sync too,
 /// do not wait behind it.
@@ -29,7 +30,26 @@ pub(crate) struct Beginning {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) number: u32,
+    /// Bytes of its file.
     pub(crate) bytes: u64,
+    /// The segment in which the log goes on behind it,
+    pub(crate) segment: u32,
+    /// the commit before that,
+    pub(crate) after: Sequence,
+    /// and when it was made, in milliseconds of the Unix epoch.
+    pub(crate) time: u64,
+}
+
+impl Written {
+    pub(crate) fn new(head: &Head, bytes: u64) -> Self {
+        Self {
+            number: head.number,
+            bytes,
+            segment: head.segment,
+            after: Sequence::new(head.after),
+            time: head.time,
+        }
+    }
 }
 
 struct Writing {
@@ -113,10 +133,7 @@ fn write_whole(
         .map_err(|source| Fault::of_io("rename", &unfinished, source))?;
     disk.sync_directory(Path::new(DIRECTORY))
         .map_err(|source| Fault::of_io("make a name last for", &path(number), source))?;
-    Ok(Some(Written {
-        number,
-        bytes: writing.bytes,
-    }))
+    Ok(Some(Written::new(&beginning.head, writing.bytes)))
 }
 
 impl Writing {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::age::Aged;
 use super::moving::Load;
 use super::{Cleaner, Work};
 use crate::cold::ColdSegment;
@@ -10,7 +11,7 @@ use crate::errand::Errand;
 use crate::error::Error;
 use crate::segment;
 use crate::state::{State, Target};
-use crate::types::{DatasetId, Location};
+use crate::types::{DatasetId, Location, Sequence, Timestamp};
 
 /// Cold segments may take this many hundredths of what lives in them, and one segment more.
 const ALLOWED_PERCENT: u64 = 125;
@@ -23,6 +24,19 @@ pub(super) enum Dead {
     Replaced,
 }
 
+/// Cold segments on their way to hold nothing of what does not exist any more.
+pub(super) struct Sweep {
+    what: Dead,
+    /// What was deleted up to this commit is swept out,
+    up_to: Sequence,
+    /// and what is deleted from then on waits for the next sweep.
+    began: Timestamp,
+    /// The segments to be looked at, the last one first.
+    left: Vec<u32>,
+    /// In some of them something of what was deleted had to stay.
+    stuck: bool,
+}
+
 /// A segment of which more lives is not worth cleaning.
 const FULL_PERCENT: u64 = 95;
 
@@ -30,7 +44,7 @@ impl Cleaner {
     /// The segment whose cleaning gives most space for least work, if they take too much together.
     pub(super) fn next_to_clean(&self, work: &Work) -> Option<u32> {
         let state = self.store.state();
-        let segments = self.finished(work);
+        let segments = self.cleanable(work);
         let live = |segment: &Arc<ColdSegment>| live(&state, segment.header.number);
         let bytes: u64 = segments.iter().map(|segment| segment.bytes()).sum();
         let alive: u64 = segments.iter().map(live).sum();
@@ -57,12 +71,19 @@ impl Cleaner {
     /// Cold segments that are not being written and not given up.
     fn finished(&self, work: &Work) -> Vec<Arc<ColdSegment>> {
         let mut segments = self.store.log.cold.all();
-        let now = (self.clock)();
         let written = work.cold.number();
         segments.retain(|segment| {
             let number = segment.header.number;
-            Some(number) != written && !work.is_garbage(number) && !work.skips(number, now)
+            Some(number) != written && !work.is_garbage(number)
         });
+        segments
+    }
+
+    /// Those among them that were not left alone lately because they could not be emptied.
+    fn cleanable(&self, work: &Work) -> Vec<Arc<ColdSegment>> {
+        let mut segments = self.finished(work);
+        let now = (self.clock)();
+        segments.retain(|segment| !work.skips(segment.header.number, now));
         segments
     }
 
@@ -94,7 +115,7 @@ impl Cleaner {
             return Err(segment::corrupt(number, end, why).into());
         }
         work.figures.cleaned += 1;
-        self.free(work, number, u64::from(known.end()));
+        self.free(work, &known.header, known.end());
         Ok(())
     }
 
@@ -112,22 +133,64 @@ impl Cleaner {
             segments
         };
         for segment in dead {
-            self.free(work, segment.header.number, u64::from(segment.end()));
+            self.free(work, &segment.header, segment.end());
         }
     }
 
-    /// Cleans every cold segment that holds something of what does not exist any more.
-    pub(super) fn sweep(&self, work: &mut Work, what: Dead) -> Result<(), Error> {
+    /// Begins to clean every cold segment that holds something of what does not exist any more.
+    pub(super) fn begin_sweep(&self, work: &mut Work, what: Dead) -> Result<(), Error> {
+        let deleted = self.store.state().deleted;
+        if deleted.is_some_and(|deleted| deleted.last > work.rotated.0) {
+            // Afterwards nobody thinks any more of what is in the segment that is being filled.
+            self.rotate(work)?;
+        }
         let (up_to, began) = (self.store.watermark.get().sequence, (self.clock)());
         work.cold.finish()?;
-        for segment in self.finished(work) {
-            if self.holds(&segment, what)? {
-                self.clean(work, segment.header.number)?;
+        let segments = self.finished(work).into_iter().rev();
+        work.sweep = Some(Sweep {
+            what,
+            up_to,
+            began,
+            left: segments.map(|segment| segment.header.number).collect(),
+            stuck: false,
+        });
+        Ok(())
+    }
+
+    /// Goes on with what was begun, by so many segments at most.
+    pub(super) fn sweep(&self, work: &mut Work, at_most: Option<usize>) -> Result<(), Error> {
+        let Some(mut sweep) = work.sweep.take() else {
+            return Ok(());
+        };
+        let mut done = 0;
+        while let Some(number) = sweep.left.pop() {
+            if at_most.is_some_and(|at_most| done >= at_most) {
+                sweep.left.push(number);
+                work.sweep = Some(sweep);
+                return Ok(());
+            }
+            done += 1;
+            let Some(segment) = self.store.log.cold.get(number) else {
+                continue;
+            };
+            if !work.is_garbage(number) && self.holds(&segment, sweep.what)? {
+                self.clean(work, number)?;
+                sweep.stuck |= !work.is_garbage(number);
             }
         }
+        if sweep.stuck {
+            return Ok(());
+        }
         self.tidy_quarantine(self.upkeep.retention_ms)?;
-        self.writer.send(Errand::Swept(up_to, began))?;
+        self.writer.send(Errand::Swept(sweep.up_to, sweep.began))?;
+        work.ages.forget(|what| matches!(what, Aged::Deleted(_)));
         Ok(())
+    }
+
+    /// Sweeps everything at once.
+    pub(super) fn sweep_whole(&self, work: &mut Work, what: Dead) -> Result<(), Error> {
+        self.begin_sweep(work, what)?;
+        self.sweep(work, None)
     }
 
     fn holds(&self, segment: &ColdSegment, what: Dead) -> Result<bool, Error> {

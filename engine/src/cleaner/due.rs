@@ -2,23 +2,28 @@
 
 use std::sync::Arc;
 
+use super::age::Aged;
 use super::cold::Dead;
-use super::{Cleaner, Work};
+use super::{Cleaner, SKIPPED_MS, Work};
 use crate::errand::Errand;
 use crate::error::Error;
 use crate::log::Indexed;
+use crate::types::Timestamp;
 
 /// How long after a deletion the segment that holds what was deleted is ended, at the latest: so
 /// that the time after which it goes does not depend on how much is written.
 const ROTATE_AFTER_MS: u64 = 20 * 60 * 1000;
+/// Cold segments that are swept before something else has its turn.
+const SWEPT_AT_A_TIME: usize = 4;
 /// Segments that wait to be released before the cleaner does not rest any more.
 const BACKLOG_SEGMENTS: u64 = 2;
-/// How long garbage waits for a checkpoint when nothing else asks for one.
+/// How long garbage waits for a checkpoint when nothing else asks for one; and every checkpoint
+/// for the next.
 const GARBAGE_WAITS_MS: u64 = 5 * 60 * 1000;
 
 impl Cleaner {
     /// The oldest segment, if the feed need not reach back to it any more.
-    pub(super) fn next_to_release(&self) -> Option<Arc<Indexed>> {
+    pub(super) fn next_to_release(&self, work: &mut Work) -> Option<Arc<Indexed>> {
         let log = &self.store.log;
         let segments = log.segments();
         let oldest = segments.first()?;
@@ -28,12 +33,19 @@ impl Cleaner {
         }
         let bytes: u64 = segments.iter().map(|segment| segment.bytes()).sum();
         let next = segments.get(1);
+        // Asked for all, so that none that bears a time to come is seen too late.
+        for (segment, next) in segments.iter().zip(&segments[1..]) {
+            let number = Aged::Segment(segment.header.number);
+            self.age(work, number, next.started().get());
+        }
         let newest = next.map_or_else(|| self.store.state().time, |next| next.started());
-        let age = (self.clock)().get().saturating_sub(newest.get());
+        let age = self.age(work, Aged::Segment(oldest.header.number), newest.get());
         let over = age > self.upkeep.retention_ms || bytes > self.upkeep.retention_bytes;
         let unread = |reader| next.is_none_or(|next| next.header.base > reader);
         let held = self.store.readers.slowest_held().is_some_and(unread);
-        (over && !(held && bytes <= self.upkeep.pin_bytes)).then(|| Arc::clone(oldest))
+        // Whoever is slow must not cost the others their writes.
+        let may_wait = bytes <= self.upkeep.pin_bytes && self.has_space();
+        (over && !(held && may_wait)).then(|| Arc::clone(oldest))
     }
 
     /// Whether the log is so much longer than it should be that commits must share the disk.
@@ -45,7 +57,7 @@ impl Cleaner {
         !held && bytes > allowed.saturating_add(BACKLOG_SEGMENTS * log.spares.segment_bytes())
     }
 
-    pub(super) fn checkpoint_is_due(&self, work: &Work) -> bool {
+    pub(super) fn checkpoint_is_due(&self, work: &mut Work) -> bool {
         let (position, sequence) = work.saved;
         let log_bytes = self.store.log.bytes_after(position);
         let threshold = self
@@ -55,7 +67,13 @@ impl Cleaner {
         let waited = (self.clock)().get().saturating_sub(work.saved_at.get());
         let garbage = work.figures.garbage_bytes;
         let durable = self.store.watermark.get().sequence;
-        log_bytes >= threshold && durable > sequence
+        // So that a store to which little is written can be restored to more than one commit.
+        let newest = work.kept.last().copied();
+        let step = (self.upkeep.retention_ms / 4).max(GARBAGE_WAITS_MS);
+        let old = newest.is_some_and(|newest| {
+            self.age(work, Aged::Checkpoint(newest.number), newest.time) >= step
+        });
+        (log_bytes >= threshold || old) && durable > sequence
             || self.garbage_waits(work) && (garbage >= threshold || waited >= GARBAGE_WAITS_MS)
     }
 
@@ -66,15 +84,23 @@ impl Cleaner {
         };
         let (up_to, rotated_at) = work.rotated;
         let now = (self.clock)();
-        let age = now
-            .get()
-            .saturating_sub(deleted.since.max(rotated_at).get());
+        let rotated_since = now.get().saturating_sub(rotated_at.get());
+        let since = Aged::Deleted(deleted.since);
+        let age = self
+            .age(work, since, deleted.since.get())
+            .min(rotated_since);
         let wait = ROTATE_AFTER_MS.min(self.upkeep.retention_ms);
-        if age >= wait && deleted.last > up_to && self.store.log.active().is_some() {
-            let up_to = self.store.watermark.get().sequence;
-            self.writer.send(Errand::Rotate)?;
-            work.rotated = (up_to, now);
+        if age >= wait && deleted.last > up_to {
+            self.rotate(work)?;
         }
+        Ok(())
+    }
+
+    /// Ends the present segment, whatever it holds.
+    pub(super) fn rotate(&self, work: &mut Work) -> Result<(), Error> {
+        let up_to = self.store.watermark.get().sequence;
+        self.writer.send(Errand::Rotate)?;
+        work.rotated = (up_to, (self.clock)());
         Ok(())
     }
 
@@ -82,10 +108,12 @@ impl Cleaner {
         let Some(deleted) = self.store.state().deleted else {
             return Ok(());
         };
-        let age = (self.clock)().get().saturating_sub(deleted.since.get());
-        if age >= self.upkeep.retention_ms {
-            self.sweep(work, Dead::Deleted)?;
+        let age = self.age(work, Aged::Deleted(deleted.since), deleted.since.get());
+        let due = age >= self.upkeep.retention_ms && (self.clock)() >= work.sweep_again;
+        if work.sweep.is_none() && due {
+            work.sweep_again = Timestamp::new((self.clock)().get() + SKIPPED_MS)?;
+            self.begin_sweep(work, Dead::Deleted)?;
         }
-        Ok(())
+        self.sweep(work, self.paced.then_some(SWEPT_AT_A_TIME))
     }
 }

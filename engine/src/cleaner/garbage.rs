@@ -5,7 +5,8 @@ use std::path::Path;
 use super::{Cleaner, Work};
 use crate::error::{Error, Fault};
 use crate::quarantine;
-use crate::segment;
+use crate::segment::{self, SegmentHeader};
+use crate::state::Deleted;
 
 /// A segment that nothing names.
 pub(super) struct Garbage {
@@ -15,6 +16,8 @@ pub(super) struct Garbage {
     pub(super) freed: u32,
     /// What the exports' clock said when it was freed.
     pub(super) tick: u64,
+    /// Something that was deleted may be in it: older checkpoints must not keep it.
+    pub(super) must_go: bool,
 }
 
 /// What becomes of old segments of the log.
@@ -34,12 +37,18 @@ impl Work {
 
 impl Cleaner {
     /// Gives a segment up: from now on nothing new names it.
-    pub(super) fn free(&self, work: &mut Work, number: u32, bytes: u64) {
+    pub(super) fn free(&self, work: &mut Work, header: &SegmentHeader, end: u32) {
+        let deleted = self.store.state().deleted;
+        if let Some(Deleted { last, .. }) = deleted {
+            work.deleted = work.deleted.max(last);
+        }
+        let (number, bytes) = (header.number, u64::from(end));
         work.garbage.push(Garbage {
             number,
             bytes,
             freed: work.last + 1,
             tick: self.store.pins.tick(),
+            must_go: work.deleted > header.base,
         });
         work.figures.garbage_bytes += bytes;
         self.publish(work);
@@ -47,14 +56,14 @@ impl Cleaner {
 
     /// Whether another checkpoint would let a file go.
     pub(super) fn garbage_waits(&self, work: &Work) -> bool {
-        let oldest = oldest(work);
-        work.garbage.iter().any(|garbage| garbage.freed > oldest)
+        let needed = work.needed();
+        work.garbage.iter().any(|garbage| garbage.freed > needed)
     }
 
     /// Takes the files away that no checkpoint and no export needs.
     pub(super) fn drop_garbage(&self, work: &mut Work, old: Old) -> Result<(), Error> {
         let pins = &self.store.pins;
-        let oldest = oldest(work);
+        let oldest = work.oldest();
         let pinned = pins.oldest();
         let held = |garbage: &Garbage| pinned.is_some_and(|pinned| pinned <= garbage.tick);
         let (gone, mut left): (Vec<_>, Vec<_>) = std::mem::take(&mut work.garbage)
@@ -106,13 +115,5 @@ impl Cleaner {
                 .map_err(|source| Fault::of_io("remove", &path, source))?;
         }
         Ok(())
-    }
-}
-
-/// The oldest checkpoint with which the store may be opened; zero: the log from its beginning.
-fn oldest(work: &Work) -> u32 {
-    match work.kept.as_slice() {
-        [older, _] => older.number,
-        _ => 0,
     }
 }

@@ -32,12 +32,14 @@ impl Cleaner {
         if load.targets.contains(dataset) {
             return Ok(());
         }
+        // Before the page is read: a segment that begins with it is then older than a deletion
+        // that comes meanwhile.
+        let (sequence, time) = self.stamp();
         let Some(page) = self.store.page_for_move(dataset)? else {
             return Ok(());
         };
         let from = page.links()[0].location;
         let change = Change::Dataset(DatasetChange::whole(Cause::Image, dataset, &page));
-        let (sequence, time) = self.stamp();
         let to = work
             .cold
             .put(&self.store.log.cold, &change, sequence, time)?;

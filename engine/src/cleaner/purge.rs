@@ -34,7 +34,7 @@ impl Cleaner {
                 self.retire(work, &segment)?;
             }
         }
-        self.sweep(work, Dead::Replaced)?;
+        self.sweep_whole(work, Dead::Replaced)?;
         self.collect_dead(work);
         self.tidy_quarantine(0)?;
         self.store.log.spares.discard_old();
@@ -56,7 +56,7 @@ impl Cleaner {
         self.do_due(work)?;
         work.cold.finish()?;
         work.skipped.clear();
-        self.sweep(work, Dead::Deleted)?;
+        self.sweep_whole(work, Dead::Deleted)?;
         while let Some(number) = self.next_to_clean(work) {
             self.clean(work, number)?;
         }

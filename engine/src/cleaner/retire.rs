@@ -35,7 +35,7 @@ impl Cleaner {
         work.first_hot = number + 1;
         self.store.log.forget_before(number + 1);
         work.figures.retired += 1;
-        self.free(work, number, u64::from(indexed.end()));
+        self.free(work, &indexed.header, indexed.end());
         Ok(())
     }
 

@@ -1,26 +1,13 @@
-//! Writing checkpoints, and taking the oldest away.
-
-use std::path::Path;
+//! Writing checkpoints.
 
 use super::{Cleaner, Work};
 use crate::checkpoint::{self, Beginning, Head, HotSegment};
 use crate::error::{Error, Fault};
 
-/// How many checkpoints are kept.
-const KEPT: usize = 2;
-
 impl Cleaner {
     /// Writes a checkpoint of everything that is durable now, or a little later.
     pub(super) fn save(&self, work: &mut Work) -> Result<(), Error> {
         self.save_pausing(work, |bytes| self.pause(bytes))
-    }
-
-    /// Puts new checkpoints in the place of all that are kept; none names what was given up then.
-    pub(super) fn replace_checkpoints(&self, work: &mut Work) -> Result<(), Error> {
-        for _ in 0..KEPT {
-            self.save(work)?;
-        }
-        Ok(())
     }
 
     /// Writes a checkpoint if anything was committed since the last one.
@@ -71,17 +58,6 @@ impl Cleaner {
         work.figures.checkpoints += 1;
         work.figures.checkpoint_bytes = written.bytes;
         self.publish(work);
-        while work.kept.len() > KEPT {
-            let path = checkpoint::path(work.kept[0].number);
-            log.disk
-                .remove(&path)
-                .map_err(|source| Fault::of_io("remove", &path, source))?;
-            work.kept.remove(0);
-            let directory = Path::new(checkpoint::DIRECTORY);
-            log.disk
-                .sync_directory(directory)
-                .map_err(|source| Fault::of_io("make a name last for", directory, source))?;
-        }
-        Ok(())
+        self.thin_out(work)
     }
 }

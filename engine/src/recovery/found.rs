@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Kept, REPAIR_CUT_SHORT, UNFINISHED_REPAIR, is_leftover, make_directory};
 use crate::backup::DIRECTORIES;
-use crate::checkpoint::{self, Checkpoint, Written};
+use crate::checkpoint::{self, Checkpoint, Head, Written};
 use crate::disk::Disk;
 use crate::error::Fault;
 use crate::quarantine;
@@ -86,18 +86,13 @@ impl Found {
             ..Kept::default()
         };
         for (at, &number) in self.checkpoints.iter().enumerate().rev() {
-            let read = checkpoint::read(disk.as_ref(), number).and_then(|found| self.ours(found));
+            let read = checkpoint::read(disk.as_ref(), number)
+                .and_then(|found| self.ours(&found.head).map(|()| found));
             match read {
                 Ok(found) => {
-                    let older = at.checked_sub(1).map(|at| self.checkpoints[at]);
-                    kept.checkpoints.extend(older.map(|number| Written {
-                        number,
-                        bytes: found.bytes,
-                    }));
-                    kept.checkpoints.push(Written {
-                        number,
-                        bytes: found.bytes,
-                    });
+                    let newest = Written::new(&found.head, found.bytes);
+                    kept.checkpoints = self.older(disk, &self.checkpoints[..at], damaged)?;
+                    kept.checkpoints.push(newest);
                     return Ok((Some(found), kept));
                 }
                 Err(fault @ Fault::Corrupt { .. }) => damaged.push(fault),
@@ -107,13 +102,33 @@ impl Found {
         Ok((None, kept))
     }
 
-    fn ours(&self, found: Checkpoint) -> Result<Checkpoint, Fault> {
-        let foreign = |root: &Root| found.head.lineage != root.lineage.into_bytes();
+    /// The checkpoints that need not be read to open the store, by their beginnings.
+    fn older(
+        &self,
+        disk: &Arc<dyn Disk>,
+        numbers: &[u32],
+        damaged: &mut Vec<Fault>,
+    ) -> Result<Vec<Written>, Fault> {
+        let mut older = Vec::new();
+        for &number in numbers {
+            let head = checkpoint::head(disk.as_ref(), number)
+                .and_then(|(head, bytes)| self.ours(&head).map(|()| (head, bytes)));
+            match head {
+                Ok((head, bytes)) => older.push(Written::new(&head, bytes)),
+                Err(fault @ Fault::Corrupt { .. }) => damaged.push(fault),
+                Err(fault) => return Err(fault),
+            }
+        }
+        Ok(older)
+    }
+
+    fn ours(&self, head: &Head) -> Result<(), Fault> {
+        let foreign = |root: &Root| head.lineage != root.lineage.into_bytes();
         if self.root.as_ref().is_some_and(foreign) {
             let why = "the checkpoint belongs to another store";
-            return Err(Fault::corrupt(checkpoint::path(found.head.number), 0, why));
+            return Err(Fault::corrupt(checkpoint::path(head.number), 0, why));
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Without a checkpoint the log must reach back to the beginning.
@@ -151,21 +166,10 @@ impl Found {
     }
 
     /// Takes away what a crash left of files that were not finished, and sets the checkpoints
-    /// aside that are newer than the one that holds.
-    pub(super) fn tidy_up(
-        &self,
-        disk: &Arc<dyn Disk>,
-        damaged: &[Fault],
-        kept: &Kept,
-    ) -> Result<(), Fault> {
-        // Those before the older one that is kept were to be removed.
-        let oldest = kept.checkpoints.first().map_or(0, |oldest| oldest.number);
-        for &number in self.checkpoints.iter().filter(|&&number| number < oldest) {
-            let path = checkpoint::path(number);
-            disk.remove(&path)
-                .map_err(|source| Fault::of_io("tidy up", &path, source))?;
-        }
-        for &number in self.checkpoints.iter().rev().take(damaged.len()) {
+    /// aside that do not hold.
+    pub(super) fn tidy_up(&self, disk: &Arc<dyn Disk>, kept: &Kept) -> Result<(), Fault> {
+        let holds = |number| kept.checkpoints.iter().any(|held| held.number == number);
+        for &number in self.checkpoints.iter().filter(|&&number| !holds(number)) {
             set_aside(disk, number)?;
         }
         for path in &self.leftovers {

@@ -104,7 +104,12 @@ impl<'a> Replay<'a> {
                 .iter()
                 .find(|segment| !numbers.contains(&segment.number));
             if let Some(missing) = missing {
-                return Err(self.corrupt(missing.number, 0, "the segment is missing"));
+                return Err(Fault::Corrupt {
+                    path: segment::path(missing.number),
+                    offset: 0,
+                    sequence: Some(Sequence::new(missing.base).next()),
+                    why: "the segment is missing",
+                });
             }
             for segment in known.iter().filter(|s| s.number < position.segment) {
                 self.known(segment)?;

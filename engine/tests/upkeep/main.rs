@@ -4,6 +4,7 @@
 
 #[path = "../data/mod.rs"]
 mod data;
+mod history;
 mod regressions;
 mod scene;
 

@@ -1,8 +1,10 @@
 //! Bugs that were found by reading, each told by the test that shows it.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use syncline_engine::disk::Failure;
+use syncline_engine::disk::{Call, Failure};
 use syncline_engine::{
     DatasetId, Engine, Expected, MetadataKey, ModifiedBy, Proposal, Scope, Wish,
 };
@@ -146,4 +148,51 @@ fn a_disk_that_is_nearly_full_is_left_by_cleaning() {
         assert_eq!(upkeep.garbage_bytes, 0, "{spare} KiB");
         check(&engine, 300, 1);
     }
+}
+
+#[test]
+fn a_slow_reader_does_not_hold_the_log_when_the_disk_is_nearly_full() {
+    // Holds knew of `pin_bytes` alone, and writes were refused while there was log to release.
+    let scene = Scene::new(128 << 10);
+    let engine = scene.open();
+    let start = engine.head();
+    let slow = engine.feed(start).unwrap().named("slow");
+    fill(&engine, 100, 1);
+    engine.maintain().unwrap();
+    assert!(engine.feed(start).unwrap().read().is_ok(), "it is held");
+    scene.disk.set_capacity(Some(scene.bytes() + (160 << 10)));
+    engine.maintain().unwrap();
+    assert!(engine.feed(start).unwrap().read().is_err());
+    drop(slow);
+    check(&engine, 100, 1);
+}
+
+#[test]
+fn what_was_written_in_bulk_is_moved_without_reading_it_for_each_part() {
+    // Every one of the changes cost reading all of them.
+    let scene = Scene::new(64 << 10);
+    let engine = scene.open();
+    let ids: Vec<_> = (0..600).map(|number| dataset(1, number, "data")).collect();
+    let wishes = ids.iter().map(|id| update(id, "key", &"bulk".repeat(20)));
+    let proposal = Proposal {
+        wishes: wishes.collect(),
+        ..Proposal::default()
+    };
+    engine.commit(proposal).unwrap();
+    fill(&engine, 100, 1);
+    let reads = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&reads);
+    scene.disk.fail_chosen_once(Failure::Io, move |path, call| {
+        if call == Call::Read && path.ends_with("00000001.log") {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        false
+    });
+    engine.maintain().unwrap();
+    assert!(engine.upkeep().retired > 0);
+    for id in &ids {
+        assert_eq!(value_of(&engine, id, "key"), Some("bulk".repeat(20)));
+    }
+    let reads = reads.load(Ordering::Relaxed);
+    assert!(reads < 400, "{reads} reads");
 }

@@ -46,6 +46,11 @@ impl Scene {
         self.clock.fetch_add(time, Ordering::Relaxed);
     }
 
+    /// Sets the clock back, as somebody does who finds it wrong.
+    pub fn clock_back(&self, time: u64) {
+        self.clock.fetch_sub(time, Ordering::Relaxed);
+    }
+
     /// Lets time go by, with a look after the store every five minutes.
     pub fn pass(&self, engine: &Engine, time: u64) {
         for _ in 0..time / (5 * MINUTE) {
