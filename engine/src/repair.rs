@@ -241,7 +241,7 @@ fn run(disk: &Arc<dyn Disk>, certain: bool) -> Result<Repaired, Fault> {
     let swap = Swap {
         cold: numbers.cold + 1,
         checkpoint: numbers.checkpoint,
-        report: planned.to_string(),
+        report: report::shortened(planned.to_string()),
     };
     planned.set_aside = swap.old(disk.as_ref())?;
     if certain {

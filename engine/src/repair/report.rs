@@ -95,3 +95,38 @@ impl fmt::Display for Repaired {
         )
     }
 }
+
+/// Bytes of a report that a repair keeps until it is ended.
+const KEPT_BYTES: usize = 8 << 20;
+
+/// A report as a repair keeps it while files are exchanged: cut to a length that can be read
+/// again, however much was lost.
+pub(super) fn shortened(mut report: String) -> String {
+    if report.len() <= KEPT_BYTES {
+        return report;
+    }
+    let end = report.as_bytes()[..KEPT_BYTES]
+        .iter()
+        .rposition(|&byte| byte == b'\n')
+        .map_or(0, |newline| newline + 1);
+    let lines = report[end..].lines().count();
+    report.truncate(end);
+    report.push_str(&format!("… and {lines} lines more\n"));
+    report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_of_a_great_loss_is_kept_in_part() {
+        let line = format!("dataset {} is lost\n", "ü".repeat(500));
+        let few = line.repeat(10);
+        assert_eq!(shortened(few.clone()), few);
+        let kept = shortened(line.repeat(20_000));
+        assert!(kept.len() <= KEPT_BYTES + 40, "{}", kept.len());
+        let whole = kept.lines().filter(|kept| *kept == line.trim_end()).count();
+        assert!(kept.ends_with(&format!("… and {} lines more\n", 20_000 - whole)));
+    }
+}
