@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use crate::codec::{Decoder, Encode, Malformed};
 use crate::types::{
-    DatasetId, DatasetName, IdentityId, MetadataKey, ModifiedBy, PoolId, SyncCount,
+    DatasetId, DatasetName, IdentityId, Invalid, MetadataKey, ModifiedBy, PoolId, SyncCount,
 };
 
 /// An id as it is.
@@ -52,7 +52,8 @@ pub(crate) fn encode_id(out: &mut Vec<u8>, id: &str, pool: Option<&str>) {
 fn decode_id<T>(
     input: &mut Decoder<'_>,
     pool: Option<&str>,
-    parse: impl Fn(&str) -> Option<T>,
+    parse: impl Fn(&str) -> Result<T, Invalid>,
+    of_uuid: impl Fn(&str, Uuid) -> Result<T, Invalid>,
 ) -> Result<T, Malformed> {
     let tag = input.u8()?;
     let region = match (tag, pool.and_then(|pool| pool.split_once(':'))) {
@@ -71,13 +72,13 @@ fn decode_id<T>(
         parse(region)
     } else {
         let uuid = Uuid::from_slice(input.bytes(16)?).expect("16 bytes were read");
-        parse(&format!("{region}:{uuid}"))
+        of_uuid(region, uuid)
     };
-    id.ok_or(Malformed("an id is not well-formed"))
+    id.map_err(|_| Malformed("an id is not well-formed"))
 }
 
 pub(crate) fn decode_pool(input: &mut Decoder<'_>) -> Result<PoolId, Malformed> {
-    decode_id(input, None, |text| PoolId::parse(text).ok())
+    decode_id(input, None, PoolId::parse, PoolId::of_uuid)
 }
 
 pub(crate) fn encode_identity(out: &mut Vec<u8>, pool: &PoolId, identity: &IdentityId) {
@@ -96,9 +97,8 @@ pub(crate) fn decode_identity_of(
     input: &mut Decoder<'_>,
     pool: &PoolId,
 ) -> Result<IdentityId, Malformed> {
-    decode_id(input, Some(pool.as_str()), |text| {
-        IdentityId::parse(text).ok()
-    })
+    let (parse, of_uuid) = (IdentityId::parse, IdentityId::of_uuid);
+    decode_id(input, Some(pool.as_str()), parse, of_uuid)
 }
 
 pub(crate) fn decode_name(input: &mut Decoder<'_>) -> Result<DatasetName, Malformed> {

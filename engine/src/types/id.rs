@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{Invalid, invalid};
 use crate::limits::{DATASET_NAME_BYTES_MAX, ID_BYTES_MAX};
 
@@ -14,23 +16,38 @@ struct Id {
     length: u8,
 }
 
+/// Bytes of a uuid as text, with its hyphens.
+const UUID_TEXT_BYTES: usize = 36;
+
 impl Id {
+    /// The id of a region and a uuid.
+    fn of_uuid(field: &'static str, region: &str, uuid: Uuid) -> Result<Self, Invalid> {
+        let (start, end) = (region.len() + 1, region.len() + 1 + UUID_TEXT_BYTES);
+        if region.is_empty() || end > ID_BYTES_MAX || !region.bytes().all(is_of_region) {
+            return Err(ill_formed(field));
+        }
+        let mut bytes = [0; ID_BYTES_MAX];
+        bytes[..region.len()].copy_from_slice(region.as_bytes());
+        bytes[region.len()] = b':';
+        uuid.hyphenated().encode_lower(&mut bytes[start..end]);
+        #[expect(clippy::cast_possible_truncation, reason = "at most 55")]
+        Ok(Self {
+            bytes,
+            length: end as u8,
+        })
+    }
+
     fn parse(field: &'static str, text: &str) -> Result<Self, Invalid> {
         let well_formed = text.split_once(':').is_some_and(|(region, tail)| {
             !region.is_empty()
                 && !tail.is_empty()
-                && region
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+                && region.bytes().all(is_of_region)
                 && tail
                     .bytes()
                     .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-')
         });
         if !well_formed || text.len() > ID_BYTES_MAX {
-            return Err(invalid(
-                field,
-                "must match [\\w-]+:[0-9a-f-]+ and have at most 55 bytes",
-            ));
+            return Err(ill_formed(field));
         }
         let mut bytes = [0; ID_BYTES_MAX];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
@@ -44,6 +61,17 @@ impl Id {
     fn as_str(&self) -> &str {
         std::str::from_utf8(&self.bytes[..usize::from(self.length)]).expect("parsed from ASCII")
     }
+}
+
+fn is_of_region(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+}
+
+fn ill_formed(field: &'static str) -> Invalid {
+    invalid(
+        field,
+        "must match [\\w-]+:[0-9a-f-]+ and have at most 55 bytes",
+    )
 }
 
 macro_rules! id {
@@ -60,6 +88,11 @@ macro_rules! id {
             /// bytes.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
                 Id::parse($field, text).map(Self)
+            }
+
+            /// The id that [`Self::parse`] makes of `<region>:<uuid>`, without the way by text.
+            pub(crate) fn of_uuid(region: &str, uuid: Uuid) -> Result<Self, Invalid> {
+                Id::of_uuid($field, region, uuid).map(Self)
             }
 
             /// The id as it was given.
