@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+mod backup;
 mod bytes;
 mod cold;
 mod counts;
@@ -15,6 +16,7 @@ use crate::backup::DIRECTORIES;
 use crate::checkpoint;
 use crate::disk::{Disk, Frozen, LOCK, RealDisk};
 use crate::error::{Error, Fault};
+use crate::manifest;
 use crate::options::Options;
 use crate::quarantine;
 use crate::recovery::{self, Opened};
@@ -34,6 +36,8 @@ pub struct Checked {
     /// The end of the log that a crash left unfinished: nothing in it was ever acknowledged, and
     /// the next opening sets it aside.
     pub torn: Option<TornEnd>,
+    /// Whether it is a [backup](crate::Engine::backup) and no data directory.
+    pub backup: bool,
     /// What is no damage and no part of the store: files of others, what a crash left behind.
     pub notes: Vec<CheckNote>,
     /// The id of the store, which its cursors carry, if it can be read.
@@ -114,8 +118,8 @@ pub struct Progress {
     pub total: u64,
 }
 
-/// Verifies every byte and every count of the store in a directory, and changes nothing in it
-/// (but the text of `LOCK`). `progress` is told now and then how far it has come. Memory is
+/// Verifies every byte and every count of the store or backup in a directory, and changes nothing
+/// in it (but the text of `LOCK`). `progress` is told now and then how far it has come. Memory is
 /// bounded by the directory of datasets, as for opening.
 ///
 /// # Errors
@@ -219,7 +223,9 @@ impl Checking<'_> {
         let is_known = |name: &str| known.contains(&name) || DIRECTORIES.contains(&name);
         for name in self.list("")? {
             self.names.root |= name == root::NAME;
-            if name == recovery::UNFINISHED_REPAIR {
+            if name == manifest::NAME {
+                self.backup()?;
+            } else if name == recovery::UNFINISHED_REPAIR {
                 self.problem(Path::new(&name), 0, None, recovery::REPAIR_CUT_SHORT);
             } else if !is_known(&name) {
                 self.note(Path::new(&name), "this is no file of the store");

@@ -1,10 +1,10 @@
 //! What a caller may wish for, and what it is told afterwards.
 
-use crate::content::Content;
+use crate::content::{Content, check_deleted};
 use crate::record::Record;
 use crate::types::{
-    DatasetId, DatasetName, Expected, IdentityId, MetadataKey, MetadataValue, ModifiedBy, Note,
-    Patch, PoolId, Sequence, SyncCount, Timestamp,
+    DatasetId, DatasetName, Expected, IdentityId, Invalid, MetadataKey, MetadataValue, ModifiedBy,
+    Note, Patch, PoolId, Sequence, SyncCount, Timestamp,
 };
 
 /// What to change: all of it or nothing.
@@ -132,6 +132,21 @@ pub enum Wish {
         /// What the key must hold now.
         expected: Expected,
     },
+}
+
+impl Wish {
+    /// Verifies of an import what can be told without a store; the rest is found when it is
+    /// committed. Other wishes have nothing to verify here.
+    ///
+    /// # Errors
+    /// The first rule that is broken.
+    pub fn check_import(&self) -> Result<(), Invalid> {
+        match self {
+            Self::Import { content, .. } => content.check(),
+            Self::ImportIdentity { floor, deleted, .. } => check_deleted(*floor, deleted),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Proof that a proposal is durable.

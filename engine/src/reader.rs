@@ -4,6 +4,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 mod each;
+mod imported;
 
 use crate::error::{Error, Refusal};
 use crate::limits::PAGE_ITEMS_MAX;

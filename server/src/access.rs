@@ -7,6 +7,7 @@
 mod credentials;
 mod developer;
 mod identity_rules;
+mod own_rules;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::routes::{Labels, SyncOperation};
 pub use credentials::{CREDENTIALS_LIFE_MS, Resolved, Temporary, give, resolve};
 pub use developer::{Developer, DeveloperKeys, KEYS_MAX, new_key_id};
 pub use identity_rules::permit_identity;
+pub use own_rules::permit_own;
 
 /// A verified signer.
 #[derive(Debug, Clone, PartialEq, Eq)]

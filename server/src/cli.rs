@@ -1,6 +1,7 @@
 //! The command line: which command, and how its end is told.
 
 mod backup;
+mod before;
 mod check;
 mod compact;
 mod configuration;
@@ -12,6 +13,7 @@ mod progress;
 mod purge;
 mod repair;
 mod restore;
+mod say;
 mod serve;
 mod stats;
 mod stopped;
@@ -20,7 +22,8 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser, Subcommand};
 use syncline_server::error::Chain;
 
 use backup::Backup;
@@ -41,6 +44,9 @@ use stats::Stats;
 /// Without a command the server runs, as with `serve`. Flags go before the environment, the
 /// environment before the configuration file, and that before the defaults. RUST_LOG sets what is
 /// logged to stderr (default: info).
+///
+/// Exit codes: 0 if it was done, 1 if not or if `check` found problems, 2 if the command line is
+/// not understood.
 #[derive(Debug, Parser)]
 #[command(name = "syncline", version, args_conflicts_with_subcommands = true)]
 struct CommandLine {
@@ -68,27 +74,34 @@ enum Command {
     Export(Export),
     /// Take over what `export` wrote, while the server is stopped.
     ///
-    /// A data directory that does not exist is made. What is there already is passed over, so an
-    /// import that was interrupted can be run again.
+    /// Every line of a file is checked before anything is changed. A data directory that does not
+    /// exist is made, and taken away again if the import fails. What is there already is passed
+    /// over, so an import that was interrupted can be run again.
     Import(Import),
     /// Check a configuration, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
     /// Verify every byte and every count of a data directory, while the server is stopped.
     ///
-    /// Changes nothing. Exits with 0 if all holds, and with 1 and a line per problem if not.
+    /// Changes nothing. Exits with 0 if all holds, and with 1 and a line per problem if not. A
+    /// backup can be checked, too.
     Check(Check),
     /// Save what can be read of a damaged data directory, and say what is lost.
     ///
     /// The server must be stopped. A sound directory stays as it is. The files of the damaged store
-    /// are kept in DIR/quarantine. Needs free space for everything that lives.
+    /// are kept in DIR/quarantine. Needs free space for everything that lives. Exits with 0 if the
+    /// directory is sound then, also where something is lost, and with 1 if it was not repaired.
     Repair(Repair),
     /// Show figures of a data directory, while the server is stopped.
     Stats(Stats),
-    /// Make a directory from which the data can be restored, while the server is stopped.
+    /// Make a directory from which the data can be restored.
     ///
     /// On the same file system its files are links: that takes no time, and space only for what
     /// the server deletes later.
+    ///
+    /// A server that runs makes one itself, beneath the directory that [backup] names in its
+    /// configuration: POST /syncline/v1/backup with {"to": "NAME"}, signed with a developer's key
+    /// for the service cognito-sync.
     Backup(Backup),
     /// Make a data directory from a backup.
     ///
@@ -104,7 +117,19 @@ enum Command {
 
 /// Does what the arguments say.
 pub(crate) fn run() -> ExitCode {
-    let CommandLine { command, serve } = CommandLine::parse();
+    let CommandLine { command, serve } = CommandLine::try_parse().unwrap_or_else(|error| {
+        if error.kind() == ErrorKind::ArgumentConflict
+            && let Some(meant) = meant(std::env::args().collect())
+        {
+            // If nobody reads it, the exit code still tells.
+            let _ = writeln!(
+                std::io::stderr(),
+                "error: options go behind the command: `{meant}`"
+            );
+            std::process::exit(2);
+        }
+        error.exit()
+    });
     match command.unwrap_or(Command::Serve(serve)) {
         Command::Serve(serve) => serve::run(serve),
         Command::Key(command) => told(key::run(command)),
@@ -119,6 +144,17 @@ pub(crate) fn run() -> ExitCode {
         Command::Compact(command) => told(command.run()),
         Command::Purge(command) => told(command.run()),
     }
+}
+
+/// What may have been meant by options before a command.
+fn meant(mut arguments: Vec<String>) -> Option<String> {
+    let known = CommandLine::command();
+    let is_command = |word: &String| known.find_subcommand(word).is_some();
+    let at = arguments.iter().skip(1).position(is_command)? + 1;
+    let before: Vec<String> = arguments.drain(1..at).collect();
+    arguments.extend(before);
+    CommandLine::try_parse_from(&arguments).ok()?;
+    Some(format!("syncline {}", arguments[1..].join(" ")))
 }
 
 /// Tells people what went wrong; there is no log.

@@ -4,7 +4,9 @@
 //! [`Config::check`] is believed by everyone else. Unknown keys are refused, since a misspelt
 //! limit that is silently ignored is no limit.
 
+mod backups;
 mod environment;
+mod flaw;
 mod nearest;
 mod open_id;
 mod outside;
@@ -20,10 +22,12 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use backups::BackupConfig;
 pub use environment::misspelt;
+pub use flaw::Flaw;
 pub use open_id::OpenIdConfig;
 pub use outside::{FunctionConfig, PushConfig, StreamConfig};
-pub use root_key::{RootKey, RootKeyError, Secret};
+pub use root_key::{CREDENTIALS_FILE, RootKey, RootKeyError, Secret};
 pub use sections::{EngineConfig, LimitsConfig, TimeoutsConfig};
 
 /// A complete file, with every setting, its default and what it is for.
@@ -53,6 +57,8 @@ pub struct Config {
     pub timeouts: TimeoutsConfig,
     /// How the store works.
     pub engine: EngineConfig,
+    /// Where a running server may be told to put backups.
+    pub backup: BackupConfig,
     /// Providers whose users may sign in, by name.
     pub openid: BTreeMap<String, OpenIdConfig>,
     /// Streams, by the name that a pool's configuration has for them.
@@ -187,7 +193,8 @@ impl Config {
         }
         self.limits.check()?;
         self.timeouts.check()?;
-        self.engine.check()
+        self.engine.check()?;
+        self.backup.check(&self.data)
     }
 }
 
@@ -203,6 +210,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             timeouts: TimeoutsConfig::default(),
             engine: EngineConfig::default(),
+            backup: BackupConfig::default(),
             openid: BTreeMap::new(),
             streams: BTreeMap::new(),
             functions: BTreeMap::new(),

@@ -64,6 +64,12 @@ pub enum KeyringError {
     /// No such key.
     #[error("there is no key {0}; `syncline key list` shows all")]
     NoKey(String),
+    /// A key whose secret may be known to others.
+    #[error(
+        "{0} is revoked, since its secret could be computed from keys that others may have read: \
+         it is never good again; make a new one and delete it"
+    )]
+    Revoked(String),
     /// No such pool.
     #[error("there is no identity pool {0}; a key can only be held to pools that exist")]
     NoPool(String),
@@ -229,9 +235,12 @@ impl Keyring {
     /// Makes a key good, or not good, from the next start of the server on.
     ///
     /// # Errors
-    /// When there is no such key, or the store fails.
+    /// When there is no such key, it is to be good and was revoked, or the store fails.
     pub fn enable(&self, id: &str, enabled: bool) -> Result<Listed, KeyringError> {
         let mut record = self.find(id)?;
+        if enabled && self.is_revoked(&record) {
+            return Err(KeyringError::Revoked(id.to_owned()));
+        }
         record.enabled = enabled;
         self.put(id, &record, Expected::Something)?;
         Ok(self.listed(id.to_owned(), record))
@@ -319,7 +328,7 @@ impl Keyring {
     }
 
     fn listed(&self, id: String, record: DeveloperKeyRecord) -> Listed {
-        let standing = if self.keys.developer_master() != Some(record.master) {
+        let standing = if self.is_revoked(&record) {
             Standing::Revoked
         } else if record.enabled {
             Standing::Enabled
@@ -334,6 +343,10 @@ impl Keyring {
             standing,
             created_ms: record.created_ms,
         }
+    }
+
+    fn is_revoked(&self, record: &DeveloperKeyRecord) -> bool {
+        self.keys.developer_master() != Some(record.master)
     }
 
     fn failed(&self, source: EngineError) -> KeyringError {

@@ -4,10 +4,11 @@
 //! 0 `bucket error metrics realm` · 1 `config` ·
 //! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
 //! 3 `access providers session` · 4 `site` ·
-//! 5 `identity ops start` · 6 `keyring service` · 7 `listen` · 8 `cli` · 9 `main`, the last two in
-//! the program only.
+//! 5 `backup identity ops start` · 6 `keyring service` · 7 `listen` · 8 `cli` ·
+//! 9 `main`, the last two in the program only.
 
 pub mod access;
+pub mod backup;
 pub mod bucket;
 pub mod config;
 pub mod error;

@@ -1,12 +1,16 @@
 //! Which operation a request asks for: one table for Cognito Sync's paths, one for Cognito
-//! Identity's names.
+//! Identity's names, one for what the server has of its own.
 //!
 //! Paths are matched as they were sent: split at raw `/` first, labels percent-decoded after, so
 //! that an encoded slash stays part of its label. Nothing is normalised and case counts.
 
+mod own;
+
 use percent_encoding::percent_decode_str;
 
 use crate::error::ApiError;
+
+pub use own::OwnOperation;
 
 macro_rules! operations {
     ($(#[$doc:meta])* $type:ident: $($name:ident)*) => {

@@ -18,7 +18,7 @@ use sha2::Sha256;
 
 use crate::config::Secret;
 
-pub use file::KeysError;
+pub use file::{FILE as KEYS_FILE, KeysError, verify};
 pub use rotation::{Rotated, rotate};
 pub use signing::SigningKey;
 

@@ -25,11 +25,12 @@ use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::access::{self, Caller};
+use crate::backup;
 use crate::error::{Api, ApiError};
 use crate::identity;
 use crate::metrics::{Metrics, OpenConnection, ReaderFigures, StoreFigures};
 use crate::ops;
-use crate::routes::{self, IdentityOperation};
+use crate::routes::{self, IdentityOperation, OwnOperation};
 use crate::sigv4::{Expected, Signed, SigningKeys, Unverified};
 use crate::site::Site;
 use crate::throttle::Throttle;
@@ -149,6 +150,9 @@ impl Service {
             }
             return Ok(self.identity(&head, body, asked).await?);
         }
+        if let Some(own) = OwnOperation::resolve(head.method.as_str(), head.uri.path()) {
+            return Ok(self.own(&head, body, own?, asked).await?);
+        }
         Ok(self.sync(&head, body, asked).await?)
     }
 
@@ -181,6 +185,19 @@ impl Service {
         let caller = self.caller(head, body, Api::Sync)?;
         let query = head.uri.query().unwrap_or("");
         let output = ops::answer(&self.site, &caller, operation, &labels, query, body).await?;
+        Ok(Reply::json(Api::Sync, output))
+    }
+
+    async fn own(
+        &self,
+        head: &Parts,
+        body: &[u8],
+        operation: OwnOperation,
+        asked: &mut Asked,
+    ) -> Result<Reply, ApiError> {
+        asked.operation = operation.name();
+        let caller = self.caller(head, body, Api::Sync)?;
+        let output = backup::answer(&self.site, &caller, operation, body).await?;
         Ok(Reply::json(Api::Sync, output))
     }
 

@@ -19,12 +19,12 @@ use syncline_engine::{Expected, MetadataKey};
 use tokio::sync::watch;
 
 use crate::access::DeveloperKeys;
-use crate::config::{Config, RootKey};
+use crate::config::{CREDENTIALS_FILE, Config, RootKey};
 use crate::error::{ApiError, Chain};
 use crate::guests::Guests;
 use crate::providers::Providers;
 use crate::realm::Realm;
-use crate::seal::Keys;
+use crate::seal::{KEYS_FILE, Keys};
 use crate::session::{self, Spent};
 
 pub use counts::Counts;
@@ -34,6 +34,8 @@ pub use store::{Store, StoreLimits};
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
+/// Files beside the store that belong to it: without the keys nothing sealed can be read.
+pub const FILES: [&str; 2] = [KEYS_FILE, CREDENTIALS_FILE];
 /// How often the site is tended.
 const TENDING_PERIOD: Duration = Duration::from_secs(1);
 /// Counts that are stored in one go.

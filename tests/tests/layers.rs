@@ -40,7 +40,7 @@ const SERVER: Layers<'_> = &[
     ],
     &["access", "providers", "session"],
     &["site"],
-    &["identity", "ops", "start"],
+    &["backup", "identity", "ops", "start"],
     &["keyring", "service"],
     &["listen"],
     &["cli"],

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use syncline_engine::disk::SimDisk;
 use syncline_engine::{
     Content, Engine, Error, Exported, FeedChange, Listing, ModifiedBy, Outcome, Refusal, Scope,
-    SyncCount, Wish,
+    SyncCount, Timestamp, Wish,
 };
 
 use crate::common::{Clock, Copy, Dice, dataset, identity, import, open, pool, update, wish, work};
@@ -282,6 +282,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
             dataset: dataset(0, 5, 0),
             content: Box::new(content),
         };
+        assert!(wish.check_import().is_err(), "{nth}");
         let refused = engine.commit(wish);
         assert!(
             matches!(refused, Err(Error::Refusal(Refusal::Invalid(_)))),
@@ -296,6 +297,7 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         floor: count(1),
         deleted: vec![(name.clone(), count(1)), (name, count(2))],
     };
+    assert!(wish.check_import().is_err());
     assert!(engine.commit(wish).is_err());
     assert!(told(&engine, Scope::All) == before);
     let engine = Arc::new(engine);
@@ -303,5 +305,43 @@ fn what_does_not_fit_is_refused_and_changes_nothing() {
         dataset: dataset(0, 5, 0),
         content: Box::new(good),
     };
+    wish.check_import().unwrap();
     assert!(engine.commit(wish).is_ok());
+}
+
+#[test]
+fn what_an_import_told_is_known_and_more_is_not() {
+    let (engine, clock) = worked(3, 500);
+    let other = open(&SimDisk::new(4), &clock);
+    let told = told(&engine, Scope::All);
+    for exported in told.clone() {
+        import(&other, exported).unwrap();
+    }
+    let empty = open(&SimDisk::new(5), &clock);
+    let (mut pools, mut identities) = (0, 0);
+    for exported in told {
+        let mut told = wish(exported);
+        let asked = matches!(told, Wish::ImportPool { .. } | Wish::ImportIdentity { .. });
+        assert_eq!(other.reader().is_imported(&told), asked);
+        assert!(!empty.reader().is_imported(&told));
+        let later = |modified: &mut Timestamp| {
+            *modified = Timestamp::new(modified.get() + 100_000_000_000).unwrap();
+        };
+        match &mut told {
+            Wish::ImportPool { modified, .. } => {
+                later(modified);
+                pools += 1;
+            }
+            Wish::ImportIdentity { floor, deleted, .. } if deleted.is_empty() => {
+                *floor = count(floor.get() + 1);
+            }
+            Wish::ImportIdentity { deleted, .. } => {
+                deleted[0].1 = count(deleted[0].1.get() + 1);
+                identities += 1;
+            }
+            _ => continue,
+        }
+        assert!(!other.reader().is_imported(&told));
+    }
+    assert!(pools > 0 && identities > 0);
 }

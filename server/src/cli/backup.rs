@@ -4,11 +4,11 @@ use std::error::Error;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::json;
-use syncline_engine::BackupOptions;
+use syncline_server::backup::{self, Made};
 use syncline_server::error::Chain;
 
-use super::stopped::{BESIDE, Stopped, say, size};
+use super::say::{say, size};
+use super::stopped::{Stopped, StoppedError};
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
@@ -22,21 +22,9 @@ pub(crate) struct Backup {
 impl Backup {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
         let (to, json) = (self.to, self.stopped.json);
-        let engine = self.stopped.open()?;
-        let options = BackupOptions {
-            beside: BESIDE.map(str::to_owned).to_vec(),
-        };
-        let made = engine.backup(&to, &options)?;
-        let value = json!({
-            "backup": to,
-            "sequence": made.sequence.get(),
-            "earliest_sequence": made.earliest.get(),
-            "files_linked": made.linked,
-            "files_copied": made.copied,
-            "bytes": made.bytes,
-            "bytes_copied": made.copied_bytes,
-            "damaged": made.damaged.iter().map(|f| Chain(f).to_string()).collect::<Vec<_>>(),
-        });
+        let engine = self.stopped.open().map_err(at_work)?;
+        let made = engine.backup(&to, &backup::options())?;
+        let value = serde_json::to_value(Made::new(to.display().to_string(), &made))?;
         let mut text = format!(
             "{} holds everything up to sequence {}, and can be restored to any from {} on.\n\
              {} in all; {} files are links to those of the store, {} are copied ({}).\n\
@@ -58,5 +46,17 @@ impl Backup {
         }
         say(json, &value, &text)?;
         Ok(engine.close()?)
+    }
+}
+
+/// Tells of the other way where a server runs.
+fn at_work(error: Box<dyn Error>) -> Box<dyn Error> {
+    match error.downcast_ref() {
+        Some(StoppedError::InUse { .. }) => format!(
+            "{error}, or ask the server itself for a backup by a signed POST to \
+             /syncline/v1/backup, see `syncline backup --help`"
+        )
+        .into(),
+        _ => error,
     }
 }

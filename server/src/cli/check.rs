@@ -1,19 +1,27 @@
 //! `syncline check`: whether every byte and every count of a data directory holds.
 
 use std::error::Error;
-use std::io::Write;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use syncline_engine::{CheckNote, Checked, Problem};
+use syncline_server::config::{CREDENTIALS_FILE, Flaw, RootKey};
+use syncline_server::seal::{self, KEYS_FILE};
 
 use super::place::Place;
+use super::progress::bar;
+use super::say::say;
 use super::stopped::{known, refused};
 
-/// What the server keeps in the data directory beside the store.
-const OURS: [&str; 2] = ["keys", "credentials"];
+/// What the server keeps beside the store, and how each is verified.
+const BESIDE: [(&str, Verify); 2] = [
+    (KEYS_FILE, seal::verify),
+    (CREDENTIALS_FILE, RootKey::verify),
+];
+
+type Verify = fn(&str) -> Result<(), Flaw>;
 
 #[derive(Debug, Args)]
 pub(crate) struct Check {
@@ -29,45 +37,65 @@ impl Check {
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
         let directory = self.place.directory()?;
         known(&directory)?;
-        let bar = bar();
+        let bar = bar(0, "checking {wide_bar} {bytes}/{total_bytes} (~{eta})");
         let checked = syncline_engine::check(&directory, |progress| {
             bar.set_length(progress.total);
             bar.set_position(progress.done);
         });
         bar.finish_and_clear();
         let mut checked = checked.map_err(|error| refused(&directory, error))?;
-        checked.notes.retain(|note| !is_ours(&note.path));
-        let text = if self.json {
-            as_value(&checked).to_string()
-        } else {
-            told(&checked)
-        };
-        writeln!(std::io::stdout().lock(), "{text}")?;
+        for (name, verify) in BESIDE {
+            checked.notes.retain(|note| note.path != Path::new(name));
+            beside(&directory, name, verify, &mut checked)?;
+        }
+        say(self.json, &as_value(&checked), &told(&checked))?;
         if checked.is_sound() {
             return Ok(());
         }
-        let directory = directory.display();
-        Err(format!(
-            "{} problems were found; `syncline repair --data {directory} --dry-run` says what can \
-             be saved",
-            checked.problems.len()
-        )
-        .into())
+        let (number, directory) = (checked.problems.len(), directory.display());
+        let is_beside = |problem: &Problem| {
+            BESIDE
+                .iter()
+                .any(|(name, _)| problem.path == Path::new(name))
+        };
+        let next = if checked.backup {
+            "restore another backup".to_owned()
+        } else if checked.problems.iter().all(is_beside) {
+            "the store itself is sound; take the files named from a backup".to_owned()
+        } else {
+            format!("`syncline repair --data {directory} --dry-run` says what can be saved")
+        };
+        Err(format!("{number} problems were found; {next}").into())
     }
 }
 
-fn is_ours(path: &Path) -> bool {
-    OURS.iter().any(|name| path == Path::new(name))
-}
-
-/// Nothing is drawn where stderr is not a terminal.
-fn bar() -> ProgressBar {
-    let bar = ProgressBar::new(0);
-    let style = ProgressStyle::with_template("checking {wide_bar} {bytes}/{total_bytes} (~{eta})");
-    if let Ok(style) = style {
-        bar.set_style(style);
-    }
-    bar
+/// Verifies a file beside the store, if it is there.
+fn beside(
+    directory: &Path,
+    name: &str,
+    verify: Verify,
+    checked: &mut Checked,
+) -> Result<(), Box<dyn Error>> {
+    let bytes = match std::fs::read(directory.join(name)) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        read => read.map_err(|error| format!("cannot read {name}: {error}"))?,
+    };
+    checked.files += 1;
+    checked.bytes += bytes.len() as u64;
+    let flaw = match std::str::from_utf8(&bytes) {
+        Ok(text) => verify(text).err(),
+        Err(error) => {
+            let text = String::from_utf8_lossy(&bytes);
+            Some(Flaw::new(&text, error.valid_up_to(), "it is not UTF-8"))
+        }
+    };
+    checked.problems.extend(flaw.map(|flaw| Problem {
+        path: PathBuf::from(name),
+        offset: flaw.offset as u64,
+        sequence: None,
+        why: format!("line {}: {}", flaw.line, flaw.why),
+    }));
+    Ok(())
 }
 
 fn told(checked: &Checked) -> String {
@@ -83,10 +111,11 @@ fn told(checked: &Checked) -> String {
     }
     let note = |note: &CheckNote| format!("note: {}: {}", note.path.display(), note.what);
     lines.extend(checked.notes.iter().map(note));
-    let verdict = if checked.is_sound() {
-        "Everything holds"
-    } else {
-        "Read"
+    let verdict = match (checked.is_sound(), checked.backup) {
+        (true, false) => "Everything holds",
+        (true, true) => "This is a backup, and everything in it holds",
+        (false, false) => "Read",
+        (false, true) => "Read of this backup",
     };
     lines.push(format!(
         "{verdict}: {} files, {} bytes, {} commits in the log; {} datasets with {} records, {} \
@@ -103,21 +132,18 @@ fn told(checked: &Checked) -> String {
 }
 
 fn as_value(checked: &Checked) -> Value {
-    let torn = checked.torn.as_ref().map(|torn| {
-        json!({
-            "file": torn.path.display().to_string(),
-            "offset": torn.offset,
-            "bytes": torn.bytes,
-        })
-    });
+    let torn = checked.torn.as_ref();
     let notes = checked
         .notes
         .iter()
         .map(|note| json!({ "file": note.path.display().to_string(), "what": note.what }));
     json!({
         "sound": checked.is_sound(),
+        "backup": checked.backup,
         "problems": checked.problems.iter().map(problem).collect::<Vec<_>>(),
-        "torn": torn,
+        "torn_bytes": torn.map_or(0, |torn| torn.bytes),
+        "torn_file": torn.map(|torn| torn.path.display().to_string()),
+        "torn_offset": torn.map(|torn| torn.offset),
         "notes": notes.collect::<Vec<_>>(),
         "store": checked.store.map(|store| store.to_string()),
         "sequence": checked.sequence.get(),

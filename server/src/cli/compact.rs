@@ -5,7 +5,8 @@ use std::error::Error;
 use clap::Args;
 use serde_json::json;
 
-use super::stopped::{Stopped, say, size};
+use super::say::{say, size};
+use super::stopped::Stopped;
 
 #[derive(Debug, Args)]
 pub(crate) struct Compact {
@@ -21,8 +22,8 @@ impl Compact {
         let (done, stats) = (engine.upkeep(), engine.stats());
         let value = json!({
             "segments_retired": done.retired,
-            "cold_segments_cleaned": done.cleaned,
-            "bytes_moved": done.moved_bytes,
+            "cold_cleaned": done.cleaned,
+            "moved_bytes": done.moved_bytes,
             "checkpoint_bytes": done.checkpoint_bytes,
             "log_segments": stats.segments,
             "log_bytes": stats.log_bytes,

@@ -9,14 +9,16 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde_json::json;
 use syncline_engine::{
-    Engine, Error as EngineError, Export as Exporting, ExportPosition, IdentityId, PoolId, Refusal,
-    Scope,
+    Engine, Error as EngineError, Export as Exporting, ExportPosition, Exported, IdentityId,
+    Metadata, PoolId, Refusal, Scope,
 };
 use syncline_server::lines::{Counts, Line, VERSION};
+use syncline_server::site::stored;
 
 use super::place::Place;
 use super::progress::bar;
-use super::stopped::{open, say_beside};
+use super::say::say_beside;
+use super::stopped::open;
 
 /// Bytes after which the file is synced and says where it is.
 const POSITION_BYTES: u64 = 8 << 20;
@@ -26,10 +28,10 @@ const POSITION_BYTES: u64 = 8 << 20;
 pub(crate) struct Export {
     #[command(flatten)]
     place: Place,
-    /// Only this identity pool, without what the server itself keeps
+    /// Only this identity pool, with its settings, identities and logins
     #[arg(long, value_name = "ID")]
     pool: Option<String>,
-    /// Only this identity of the pool
+    /// Only the datasets of this identity of the pool
     #[arg(long, value_name = "ID", requires = "pool")]
     identity: Option<String>,
     /// Where to; "-" is stdout. A file is FILE.partial until it is whole
@@ -68,7 +70,7 @@ impl Export {
         let counts = if to_stdout {
             let to = BufWriter::new(io::stdout().lock());
             let mut lines = Out::new(to);
-            write(engine.export(scope)?, &mut lines, None)?
+            write(&engine, engine.export(scope)?, &mut lines, None)?
         } else {
             to_file(&engine, scope, &out, self.resume)?
         };
@@ -79,17 +81,18 @@ impl Export {
             datasets,
             metadata,
         } = counts;
-        let text = if as_json {
-            json!({ "file": out.display().to_string(), "pools": pools, "identities": identities,
-                "datasets": datasets, "metadata": metadata })
-            .to_string()
-        } else {
-            format!(
-                "Exported {datasets} datasets of {identities} identities in {pools} pools, and \
-                 {metadata} values of the server's own."
-            )
-        };
-        Ok(say_beside(&text, to_stdout)?)
+        let value = json!({
+            "file": out.display().to_string(),
+            "pools": pools,
+            "identities": identities,
+            "datasets": datasets,
+            "metadata": metadata,
+        });
+        let text = format!(
+            "Exported {datasets} datasets of {identities} identities in {pools} pools, and \
+             {metadata} values of the server's own."
+        );
+        Ok(say_beside(as_json, &value, &text, to_stdout)?)
     }
 
     fn scope(&self) -> Result<Scope, Box<dyn Error>> {
@@ -123,6 +126,7 @@ impl<W: Write> Out<W> {
 
 /// Writes an export; syncs the file from time to time, if it is one.
 fn write<W: Write>(
+    engine: &Engine,
     mut export: Exporting,
     out: &mut Out<W>,
     file: Option<&File>,
@@ -145,10 +149,44 @@ fn write<W: Write>(
             out.bytes = 0;
         }
     }
+    // Behind all positions, so that what goes on with the file writes it anew.
+    if let Scope::Pool(pool) = export.scope() {
+        put_belongings(engine, pool, out)?;
+    }
     out.put(&Line::End(out.counts))?;
     out.to.flush()?;
     bar.finish_and_clear();
     Ok(out.counts)
+}
+
+/// Writes what the server keeps of a pool: without it nobody could sign in to what is in the pool.
+/// The server is stopped, so it is of the moment of the rest.
+fn put_belongings<W: Write>(
+    engine: &Engine,
+    pool: PoolId,
+    out: &mut Out<W>,
+) -> Result<(), Box<dyn Error>> {
+    let Some(pool) = stored::Id::parse(pool.as_str()) else {
+        return Ok(());
+    };
+    let reader = engine.reader();
+    let mut put = |Metadata { key, value, .. }| out.put(&Exported::Metadata { key, value }.into());
+    if let Some(record) = reader.metadata(&stored::pool_key(&pool))? {
+        put(record)?;
+    }
+    for prefix in stored::prefixes_of_pool(pool.uuid) {
+        for found in reader.each_metadata(prefix.as_bytes()) {
+            let found = found?;
+            let home = stored::home_of(&found.key);
+            put(found)?;
+            if let Some(home) = home
+                && let Some(record) = reader.metadata(&home)?
+            {
+                put(record)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn header(export: &Exporting) -> Line {
@@ -221,7 +259,7 @@ fn to_file(
         file.seek(io::SeekFrom::Start(end))?;
         let mut lines = Out::new(BufWriter::new(&file));
         lines.counts = counts;
-        let counts = write(export, &mut lines, Some(&file))?;
+        let counts = write(engine, export, &mut lines, Some(&file))?;
         file.sync_all()?;
         std::fs::rename(&partial, out)?;
         sync_directory(out)?;

@@ -1,6 +1,7 @@
 //! `syncline import`: what `syncline export` wrote, into a data directory.
 
 use std::error::Error;
+use std::fmt::Display;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -10,11 +11,15 @@ use serde_json::json;
 use syncline_engine::{
     Engine, Error as EngineError, Expected, IdentityId, Listing, Proposal, Reader, Wish,
 };
+use syncline_server::error::Chain;
 use syncline_server::lines::{Counts, Line, VERSION};
+use syncline_server::site::stored::{self, Id};
 
+use super::before::Before;
 use super::place::Place;
 use super::progress::bar;
-use super::stopped::{open, say_beside};
+use super::say::say;
+use super::stopped::{known, open};
 
 /// Longer than any line that an export writes.
 const LINE_BYTES_MAX: u64 = 1 << 30;
@@ -49,41 +54,80 @@ struct Lines<R> {
     ended: bool,
 }
 
+/// How many lines there are that change something, and how many that are known.
+#[derive(Default)]
+struct Loaded {
+    imported: u64,
+    known: u64,
+}
+
+/// Only this identity, for that one.
+type Only = Option<(IdentityId, IdentityId)>;
+
 impl Import {
     /// Does it, and says what was there already.
     pub(crate) fn run(self) -> Result<(), Box<dyn Error>> {
-        let only = match (&self.identity, &self.to) {
+        let only: Only = match (&self.identity, &self.to) {
             (Some(one), Some(to)) => Some((IdentityId::parse(one)?, IdentityId::parse(to)?)),
             _ => None,
         };
-        let stdin = self.file == Path::new("-");
-        let (imported, known) = if stdin {
-            let engine = open(self.place, true, true)?;
-            load(&engine, Lines::new(io::stdin().lock()), only, 0)?
+        let loaded = if self.file == Path::new("-") {
+            import(self.place, Lines::new(io::stdin().lock()), only, 0)?
         } else {
             let name = self.file.display();
             let mut file =
                 File::open(&self.file).map_err(|e| format!("cannot open {name}: {e}"))?;
-            // Nothing is imported of a file that was cut off.
+            // Nothing is imported of a file that was cut off, or breaks a rule.
             let mut lines = Lines::new(BufReader::new(&file));
             while let Some(line) = lines.next()? {
-                line.wish().map_err(|error| lines.wrong(&error))?;
+                lines.wish(line)?;
             }
             file.seek(io::SeekFrom::Start(0))?;
-            let engine = open(self.place, true, true)?;
             let bytes = file.metadata()?.len();
-            load(&engine, Lines::new(BufReader::new(&file)), only, bytes)?
+            import(self.place, Lines::new(BufReader::new(&file)), only, bytes)?
         };
+        let Loaded { imported, known } = loaded;
         if only.is_some() && imported + known == 0 {
             return Err("the file has nothing of this identity".into());
         }
-        let text = if self.json {
-            json!({ "imported": imported, "there_already": known }).to_string()
-        } else {
-            format!("Imported {imported} lines; {known} were there already.")
-        };
-        Ok(say_beside(&text, false)?)
+        let value = json!({ "imported": imported, "there_already": known });
+        let text = format!("Imported {imported} lines; {known} were there already.");
+        Ok(say(self.json, &value, &text)?)
     }
+}
+
+/// Opens the store and imports the lines. If that fails and there was no store, there is none.
+fn import<R: BufRead>(
+    place: Place,
+    lines: Lines<R>,
+    only: Only,
+    bytes: u64,
+) -> Result<Loaded, Box<dyn Error>> {
+    let directory = place.clone().read()?.data;
+    let before = match known(&directory) {
+        Ok(()) => None,
+        // Whoever gets one identity's data must be there.
+        Err(error) if only.is_some() => return Err(error.into()),
+        Err(_) => Some(Before::look(&directory)?),
+    };
+    // What cannot be opened may be another's by now, and stays as it is.
+    let engine = open(place, true, true)?;
+    let loaded = load(&engine, lines, only, bytes);
+    let closed = engine.close();
+    drop(engine);
+    let error = match (loaded, closed) {
+        (Ok(loaded), Ok(())) => return Ok(loaded),
+        (Err(error), _) => error,
+        (_, Err(error)) => error.into(),
+    };
+    Err(match before.map(|before| before.bring_back()) {
+        None => format!(
+            "{error}; what was imported before stays, and is passed over when this is run again"
+        ),
+        Some(Ok(())) => format!("{error}; nothing was imported"),
+        Some(Err(left)) => format!("{error}; what was imported is left there: {left}"),
+    }
+    .into())
 }
 
 impl<R: BufRead> Lines<R> {
@@ -109,7 +153,7 @@ impl<R: BufRead> Lines<R> {
             return Err("the file was cut off: its last line is missing; export it again".into());
         }
         self.number += 1;
-        let line = Line::parse(&self.text).map_err(|error| self.wrong(&error))?;
+        let line = Line::parse(&self.text).map_err(|error| self.wrong(Chain(&error)))?;
         match &line {
             Line::Header { version, .. } if self.number == 1 && *version == VERSION => {}
             Line::Header { version, .. } if self.number == 1 => {
@@ -128,59 +172,91 @@ impl<R: BufRead> Lines<R> {
         Ok(Some(line))
     }
 
-    fn wrong(&self, why: impl std::fmt::Display) -> Box<dyn Error> {
-        format!("line {}: {why}", self.number).into()
+    /// What the line just read wishes for, if it breaks no rule.
+    fn wish(&self, line: Line) -> Result<Option<Wish>, Box<dyn Error>> {
+        let wish = line.wish().map_err(|error| self.wrong(Chain(&error)))?;
+        if let Some(wish) = &wish {
+            wish.check_import().map_err(|error| self.wrong(error))?;
+        }
+        Ok(wish)
+    }
+
+    fn wrong(&self, why: impl Display) -> Box<dyn Error> {
+        wrong(self.number, why)
     }
 }
 
-/// Imports the lines; says how many, and how many were there already.
+fn wrong(line: u64, why: impl Display) -> Box<dyn Error> {
+    format!("line {line}: {why}").into()
+}
+
+/// Imports the lines.
 fn load<R: BufRead>(
     engine: &Engine,
     mut lines: Lines<R>,
-    only: Option<(IdentityId, IdentityId)>,
+    only: Only,
     bytes: u64,
-) -> Result<(u64, u64), Box<dyn Error>> {
+) -> Result<Loaded, Box<dyn Error>> {
     let bar = bar(bytes, "{bar:40} {bytes}/{total_bytes}, {eta} left");
-    let (mut imported, mut known) = (0, 0);
-    let (mut proposals, mut loaded) = (Vec::new(), 0);
+    let mut done = Loaded::default();
+    let (mut numbers, mut proposals, mut loaded) = (Vec::new(), Vec::new(), 0);
     loop {
         let line = lines.next()?;
         let last = line.is_none();
-        let wish = line.map(Line::wish).transpose();
-        let wish = wish.map_err(|error| lines.wrong(&error))?.flatten();
+        let wish = line.map(|line| lines.wish(line)).transpose()?.flatten();
         if let Some(wish) = wish.and_then(|wish| chosen(wish, only)) {
-            if is_known(engine.reader(), &wish).map_err(|error| lines.wrong(&error))? {
-                known += 1;
+            if only.is_some() {
+                check_owner(engine.reader(), &wish).map_err(|error| lines.wrong(error))?;
+            }
+            if is_known(engine.reader(), &wish).map_err(|error| lines.wrong(error))? {
+                done.known += 1;
             } else {
                 loaded += lines.text.len();
+                numbers.push(lines.number);
                 proposals.push(Proposal::from(wish));
             }
         }
         if loaded >= LOAD_BYTES || proposals.len() >= 1000 || last {
-            for answer in engine.commit_all(std::mem::take(&mut proposals)) {
-                answer.map_err(|error| {
-                    let why = format!(
-                        "{error}; put that right and run this again: what was \
-                                       imported stays and is passed over"
-                    );
-                    lines.wrong(why)
-                })?;
-                imported += 1;
+            let answers = engine.commit_all(std::mem::take(&mut proposals));
+            for (answer, number) in answers.into_iter().zip(numbers.drain(..)) {
+                answer.map_err(|error| wrong(number, Chain(&error)))?;
+                done.imported += 1;
             }
             bar.inc(loaded as u64);
             loaded = 0;
         }
         if last {
-            break;
+            bar.finish_and_clear();
+            return Ok(done);
         }
     }
-    bar.finish_and_clear();
-    engine.close()?;
-    Ok((imported, known))
+}
+
+/// Refuses data for an identity that the server does not know, which nobody could ever reach.
+fn check_owner(reader: Reader<'_>, wish: &Wish) -> Result<(), String> {
+    let (pool, identity) = match wish {
+        Wish::Import { dataset, .. } => (dataset.pool, dataset.identity),
+        Wish::ImportIdentity { pool, identity, .. } => (*pool, *identity),
+        _ => return Ok(()),
+    };
+    let ids = (Id::parse(pool.as_str()), Id::parse(identity.as_str()));
+    let is_there = match ids {
+        (Some(pool), Some(identity)) => {
+            let key = stored::identity_key(pool.uuid, identity.uuid);
+            reader.metadata_version(&key).is_some()
+        }
+        _ => false,
+    };
+    if is_there {
+        return Ok(());
+    }
+    Err(format!(
+        "there is no identity {identity} in the pool {pool}; name one that exists with --to"
+    ))
 }
 
 /// The wish, for whom it is now; `None` if it is not about the one identity that is asked for.
-fn chosen(mut wish: Wish, only: Option<(IdentityId, IdentityId)>) -> Option<Wish> {
+fn chosen(mut wish: Wish, only: Only) -> Option<Wish> {
     let Some((one, to)) = only else {
         return Some(wish);
     };
@@ -224,11 +300,15 @@ fn is_known(reader: Reader<'_>, wish: &Wish) -> Result<bool, KnownError> {
         } => match reader.metadata(key)? {
             None => Ok(false),
             Some(found) if found.value == *value => Ok(true),
+            // A statistic; the one that is here goes on.
+            Some(_) if key.as_bytes()[0] == stored::SESSIONS => Ok(true),
             Some(_) => Err(KnownError::Other(format!(
-                "the server has something else at {key} already; import into a new data directory"
+                "the server has {} already, and it is not the same; import into a new data \
+                 directory",
+                stored::readable(key)
             ))),
         },
-        _ => Ok(false),
+        wish => Ok(reader.is_imported(wish)),
     }
 }
 

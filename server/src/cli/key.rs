@@ -1,15 +1,18 @@
 //! `syncline key`: developers' keys and the keys that seal, on a data directory without a server.
 
 use std::error::Error;
-use std::io::Write;
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use syncline_server::config::Secret;
-use syncline_server::keyring::{Keyring, KeyringError, Listed, NewKey};
+use syncline_server::keyring::{Keyring, KeyringError, Listed, NewKey, Standing};
 use syncline_server::sigv4::basic_date;
 
 use super::place::Place;
+use super::say::say;
+
+/// What a key is that there is no more.
+const DELETED: &str = "deleted";
 
 /// What to do with which key.
 #[derive(Debug, Subcommand)]
@@ -20,7 +23,7 @@ pub(crate) enum KeyCommand {
     List(Shown),
     /// Make a key useless until it is enabled again.
     Disable(Named),
-    /// Make a disabled key good again.
+    /// Make a disabled key good again; a revoked one never is.
     Enable(Named),
     /// Forget a key for ever.
     Delete(Named),
@@ -81,7 +84,7 @@ pub(crate) fn run(command: KeyCommand) -> Result<(), Box<dyn Error>> {
         KeyCommand::List(shown) => list(shown),
         KeyCommand::Disable(named) => named.run("disabled", |keys, id| keys.enable(id, false)),
         KeyCommand::Enable(named) => named.run("enabled", |keys, id| keys.enable(id, true)),
-        KeyCommand::Delete(named) => named.run("deleted", Keyring::delete),
+        KeyCommand::Delete(named) => named.run(DELETED, Keyring::delete),
         KeyCommand::Rotate(rotate) => rotate.run(),
     }
 }
@@ -102,15 +105,10 @@ impl Create {
             pools: self.pools,
             read_only: self.read_only,
         })?;
+        let mut value = as_value(&key);
+        value["secret_access_key"] = secret.expose().into();
         // Told before the store is closed: nobody could ask for it again.
-        let text = if as_json {
-            let mut value = as_value(&key);
-            value["secret_access_key"] = secret.expose().into();
-            value.to_string()
-        } else {
-            told(&key, &secret)
-        };
-        say(&text)?;
+        say(as_json, &value, &told(&key, &secret))?;
         Ok(keys.close()?)
     }
 }
@@ -133,28 +131,29 @@ fn told(key: &Listed, secret: &Secret) -> String {
 fn list(shown: Shown) -> Result<(), Box<dyn Error>> {
     let (keys, as_json) = shown.open()?;
     let all = keys.list()?;
-    if as_json {
-        let all: Vec<Value> = all.iter().map(as_value).collect();
-        say(&Value::Array(all).to_string())?;
-    } else if all.is_empty() {
-        say("There are no keys beside the root key.")?;
-    } else {
-        let mut text = format!(
-            "{:20}  {:8}  {:14}  {:10}  {:24}  POOLS",
-            "ID", "STATE", "RIGHTS", "CREATED", "NAME"
-        );
-        for key in &all {
-            let (state, rights, day) = (key.standing.name(), rights(key), day(key.created_ms));
-            text.push_str(&format!(
-                "\n{:20}  {state:8}  {rights:14}  {day:10}  {:24}  {}",
-                key.id,
-                key.name,
-                pools(key)
-            ));
-        }
-        say(&text)?;
-    }
+    let value = all.iter().map(as_value).collect();
+    say(as_json, &Value::Array(value), &table(&all))?;
     Ok(keys.close()?)
+}
+
+fn table(all: &[Listed]) -> String {
+    if all.is_empty() {
+        return "There are no keys beside the root key.".to_owned();
+    }
+    let mut text = format!(
+        "{:20}  {:8}  {:14}  {:10}  {:24}  POOLS",
+        "ID", "STATE", "RIGHTS", "CREATED", "NAME"
+    );
+    for key in all {
+        let (state, rights, day) = (key.standing.name(), rights(key), day(key.created_ms));
+        text.push_str(&format!(
+            "\n{:20}  {state:8}  {rights:14}  {day:10}  {:24}  {}",
+            key.id,
+            key.name,
+            pools(key)
+        ));
+    }
+    text
 }
 
 impl Named {
@@ -165,12 +164,21 @@ impl Named {
     ) -> Result<(), Box<dyn Error>> {
         let (keys, as_json) = self.shown.open()?;
         let key = change(&keys, &self.id)?;
-        if as_json {
-            say(&as_value(&key).to_string())?;
-        } else {
-            say(&format!("{} is {done}.", key.id))?;
-        }
+        say(as_json, &as_value(&key), &changed(&key, done))?;
         Ok(keys.close()?)
+    }
+}
+
+/// What became of a key that was changed.
+fn changed(key: &Listed, done: &str) -> String {
+    match key.standing {
+        Standing::Revoked if done != DELETED => {
+            format!(
+                "{} is {done}. It is revoked, so it was useless before.",
+                key.id
+            )
+        }
+        _ => format!("{} is {done}.", key.id),
     }
 }
 
@@ -178,25 +186,23 @@ impl Rotate {
     fn run(self) -> Result<(), Box<dyn Error>> {
         let (keys, as_json) = self.shown.open()?;
         let rotated = keys.rotate(self.revoke)?;
-        if as_json {
-            let value = json!({
-                "sealing_key": rotated.sealing,
-                "older_keys_believed": rotated.kept,
-                "access_keys_ended": rotated.developers_ended,
-            });
-            say(&value.to_string())?;
-        } else if rotated.developers_ended {
-            say(
-                "The old keys are revoked: all users sign in again, and the access keys made \
-                 with `syncline key create` are good no longer. The root key is as it was.",
-            )?;
+        let value = json!({
+            "sealing_key": rotated.sealing,
+            "older_keys_believed": rotated.kept,
+            "access_keys_ended": rotated.developers_ended,
+        });
+        let text = if rotated.developers_ended {
+            "The old keys are revoked: all users sign in again, and the access keys made with \
+             `syncline key create` are good no longer. The root key is as it was."
+                .to_owned()
         } else {
-            say(&format!(
+            format!(
                 "New tokens will use sealing key {}; what older keys gave out is good until it \
                  expires.",
                 rotated.sealing
-            ))?;
-        }
+            )
+        };
+        say(as_json, &value, &text)?;
         Ok(keys.close()?)
     }
 }
@@ -234,8 +240,4 @@ fn day(ms: u64) -> String {
         (Some(year), Some(month), Some(day)) => format!("{year}-{month}-{day}"),
         _ => text,
     }
-}
-
-fn say(text: &str) -> std::io::Result<()> {
-    writeln!(std::io::stdout().lock(), "{text}")
 }

@@ -6,7 +6,7 @@ use clap::Args;
 use syncline_server::config::{Config, ConfigError};
 
 /// Flags that all commands have which need a configuration.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Place {
     /// The data directory [default: ./syncline-data]
     #[arg(long, value_name = "DIR", env = "SYNCLINE_DATA")]

@@ -5,7 +5,8 @@ use std::error::Error;
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::stopped::{Stopped, say};
+use super::say::say;
+use super::stopped::Stopped;
 
 #[derive(Debug, Args)]
 pub(crate) struct Purge {
@@ -29,7 +30,11 @@ impl Purge {
             .iter()
             .map(|lag| json!({ "name": &*lag.name, "sequence": lag.sequence.get() }))
             .collect();
-        let value = json!({ "floor": purged.floor.get(), "cut_off": cut_off });
+        let value = json!({
+            "purged": true,
+            "feed_floor": purged.floor.get(),
+            "cut_off": cut_off,
+        });
         let mut text = format!(
             "Nothing of what was deleted is left in the data directory. The feed begins behind \
              sequence {} now; readers that had not read up to there must begin with an export.",

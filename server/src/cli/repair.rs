@@ -1,14 +1,15 @@
 //! `syncline repair`: saves what can be read of a damaged data directory.
 
 use std::error::Error;
-use std::io::Write;
 
 use clap::Args;
 use serde_json::{Value, json};
 use syncline_engine::{Repaired, Sequence, SyncCount, plan_repair, repair};
+use syncline_server::site::stored;
 
 use super::check::problem;
 use super::place::Place;
+use super::say::{say, say_text};
 use super::stopped::{known, refused};
 
 #[derive(Debug, Args)]
@@ -35,25 +36,40 @@ impl Repair {
             } else {
                 repair(&directory).map_err(in_use)?
             };
-            return say(&as_value(&repaired, self.dry_run).to_string());
+            return Ok(say(true, &as_value(&repaired, self.dry_run), "")?);
         }
         let planned = plan_repair(&directory).map_err(in_use)?;
         if planned.was_sound() {
-            return say(&planned.to_string());
+            return Ok(say_text(&planned.to_string())?);
         }
-        say(&about(&planned))?;
+        say_text(&about(&planned))?;
         if self.dry_run {
-            return say(&format!(
+            let planned = told(&planned);
+            return Ok(say_text(&format!(
                 "It would be like this:\n{planned}\nNothing was changed."
-            ));
+            ))?);
         }
         let repaired = repair(&directory).map_err(in_use)?;
-        say(&repaired.to_string())?;
+        say_text(&told(&repaired))?;
         for path in &repaired.set_aside {
-            say(&format!("set aside: {}", path.display()))?;
+            say_text(&format!("set aside: {}", path.display()))?;
         }
-        say("What is set aside may be removed when all is well.")
+        Ok(say_text(
+            "What is set aside may be removed when all is well.",
+        )?)
     }
+}
+
+/// Keys of which it is told what they are; with more, nobody reads them one by one.
+const READABLE_MAX: usize = 1000;
+
+/// A repair, with what the server's keys are of instead of their bytes.
+fn told(repaired: &Repaired) -> String {
+    let lost = repaired.lost_metadata.iter().take(READABLE_MAX);
+    lost.fold(repaired.to_string(), |text, lost| {
+        let what = format!("({})", stored::readable(&lost.key));
+        text.replace(&lost.key.to_string(), &what)
+    })
 }
 
 /// What a repair is about to do.
@@ -87,6 +103,7 @@ fn as_value(repaired: &Repaired, dry_run: bool) -> Value {
     let lost_metadata = repaired.lost_metadata.iter().map(|lost| {
         json!({
             "key": lost.key.to_string(),
+            "what": stored::readable(&lost.key),
             "version": lost.version.get(),
             "older_version": lost.older.map(Sequence::get),
         })
@@ -118,8 +135,4 @@ fn as_value(repaired: &Repaired, dry_run: bool) -> Value {
         "root_lost": repaired.root_lost,
         "set_aside": set_aside.collect::<Vec<_>>(),
     })
-}
-
-fn say(text: &str) -> Result<(), Box<dyn Error>> {
-    Ok(writeln!(std::io::stdout().lock(), "{text}")?)
 }

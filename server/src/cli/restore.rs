@@ -7,7 +7,8 @@ use clap::Args;
 use serde_json::json;
 use syncline_engine::{RestoreOptions, Sequence, restore};
 
-use super::stopped::{Stopped, say, size};
+use super::say::{say, size};
+use super::stopped::Stopped;
 
 #[derive(Debug, Args)]
 pub(crate) struct Restore {
@@ -37,8 +38,9 @@ impl Restore {
             "store": restored.store.to_string(),
             "sequence": restored.sequence.get(),
             "counts_lifted_to": restored.lifted_to.get(),
-            "files_linked": restored.linked,
-            "files_copied": restored.copied,
+            "files": restored.linked + restored.copied,
+            "linked_files": restored.linked,
+            "copied_files": restored.copied,
             "bytes": restored.bytes,
         });
         let text = format!(

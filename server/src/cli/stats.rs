@@ -1,13 +1,13 @@
 //! `syncline stats`: figures of a data directory that no server has open.
 
 use std::error::Error;
-use std::io::Write;
 
 use clap::Args;
 use serde_json::{Value, json};
 use syncline_engine::{ColdFill, Inspection, inspect};
 
 use super::place::Place;
+use super::say::say;
 use super::stopped::{known, refused};
 
 #[derive(Debug, Args)]
@@ -25,12 +25,7 @@ impl Stats {
         let directory = self.place.directory()?;
         known(&directory)?;
         let found = inspect(&directory).map_err(|error| refused(&directory, error))?;
-        let text = if self.json {
-            as_value(&found).to_string()
-        } else {
-            told(&found)
-        };
-        Ok(writeln!(std::io::stdout().lock(), "{text}")?)
+        Ok(say(self.json, &as_value(&found), &told(&found))?)
     }
 }
 
@@ -87,9 +82,13 @@ fn percent(segment: &ColdFill) -> u64 {
 }
 
 fn as_value(found: &Inspection) -> Value {
-    let cold = found.cold.iter().map(
-        |segment| json!({ "number": segment.number, "bytes": segment.bytes, "live": segment.live }),
-    );
+    let cold = found.cold.iter().map(|segment| {
+        json!({
+            "number": segment.number,
+            "bytes": segment.bytes,
+            "live_bytes": segment.live,
+        })
+    });
     json!({
         "store": found.store.to_string(),
         "sequence": found.sequence.get(),
@@ -98,7 +97,7 @@ fn as_value(found: &Inspection) -> Value {
         "pools": found.pools,
         "identities": found.identities,
         "datasets": found.datasets,
-        "bytes": found.bytes,
+        "record_bytes": found.bytes,
         "metadata": found.metadata,
         "log_segments": found.log_segments,
         "log_bytes": found.log_bytes,

@@ -1,11 +1,9 @@
 //! The store of a server that is stopped: opened for one command, closed behind it.
 
 use std::error::Error;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde_json::Value;
 use syncline_engine::{Engine, Error as EngineError, Fault, Options};
 use syncline_server::start;
 use thiserror::Error;
@@ -14,8 +12,6 @@ use super::place::Place;
 
 /// By any of these a data directory is known, however damaged it is.
 const MARKS: [&str; 5] = ["STORE", "hot", "cold", "checkpoint", "REPAIR"];
-/// Files beside the store that belong to it: without the keys nothing sealed can be read.
-pub(crate) const BESIDE: [&str; 2] = ["keys", "credentials"];
 
 /// Flags that all these commands have.
 #[derive(Debug, Args)]
@@ -99,35 +95,4 @@ pub(crate) fn open(place: Place, make: bool, threads: bool) -> Result<Engine, Bo
         ..start::options(&config)
     };
     Engine::open(&path, options).map_err(|error| refused(&path, error).into())
-}
-
-/// Says what was done: to people, or to scripts. On stderr if stdout is taken.
-pub(crate) fn say_beside(text: &str, stdout_taken: bool) -> std::io::Result<()> {
-    if stdout_taken {
-        writeln!(std::io::stderr().lock(), "{text}")
-    } else {
-        writeln!(std::io::stdout().lock(), "{text}")
-    }
-}
-
-/// Says what was done, to people or to a script.
-pub(crate) fn say(json: bool, value: &Value, text: &str) -> std::io::Result<()> {
-    let mut stdout = std::io::stdout().lock();
-    if json {
-        writeln!(stdout, "{value}")
-    } else {
-        writeln!(stdout, "{text}")
-    }
-}
-
-/// Bytes as people read them.
-pub(crate) fn size(bytes: u64) -> String {
-    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.iter().find(|(shift, _)| bytes >> shift > 0) {
-        Some((shift, unit)) => {
-            let tenths = (u128::from(bytes) * 10) >> shift;
-            format!("{}.{} {unit}", tenths / 10, tenths % 10)
-        }
-        None => format!("{bytes} bytes"),
-    }
 }

@@ -5,7 +5,7 @@ use super::{Config, ConfigError};
 
 /// Every setting that has a variable: its place in the file, and how the variable is read. The
 /// sections that have names of their own (streams and the like) are left to the file.
-pub(super) const SETTINGS: [(&str, Form); 27] = [
+pub(super) const SETTINGS: [(&str, Form); 28] = [
     ("listen", Form::Text),
     ("data", Form::Text),
     ("public_url", Form::Text),
@@ -33,6 +33,7 @@ pub(super) const SETTINGS: [(&str, Form); 27] = [
     ("engine.feed_retention_hours", Form::Number),
     ("engine.feed_retention_bytes", Form::Number),
     ("engine.pin_bytes", Form::Number),
+    ("backup.directory", Form::Text),
 ];
 
 /// Variables that are not settings of the file.

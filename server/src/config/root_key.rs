@@ -10,12 +10,14 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 use uuid::Uuid;
 
+use super::Flaw;
+
 /// Environment variable with the root access key id.
 pub const ACCESS_KEY_ID_VARIABLE: &str = "SYNCLINE_ROOT_ACCESS_KEY_ID";
 /// Environment variable with the root secret access key.
 pub const SECRET_VARIABLE: &str = "SYNCLINE_ROOT_SECRET_ACCESS_KEY";
 /// The file in the data directory that keeps a key made by the server.
-const FILE: &str = "credentials";
+pub const CREDENTIALS_FILE: &str = "credentials";
 
 /// A secret access key. Its `Debug` form does not show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,7 +95,7 @@ impl RootKey {
     ) -> Result<Self, RootKeyError> {
         match (variable(ACCESS_KEY_ID_VARIABLE), variable(SECRET_VARIABLE)) {
             (Some(id), Some(secret)) => Self::from_environment(id, secret),
-            (None, None) => Self::from_file(&directory.join(FILE)),
+            (None, None) => Self::from_file(&directory.join(CREDENTIALS_FILE)),
             (Some(_), None) => Err(missing(SECRET_VARIABLE)),
             (None, Some(_)) => Err(missing(ACCESS_KEY_ID_VARIABLE)),
         }
@@ -148,6 +150,40 @@ impl RootKey {
             }),
             _ => Err(RootKeyError::Form { path: path.into() }),
         }
+    }
+
+    /// Verifies a text of the file's form, line by line.
+    ///
+    /// # Errors
+    /// The first line that no such file has, or that the key is not whole.
+    pub fn verify(text: &str) -> Result<(), Flaw> {
+        let (mut offset, mut id, mut secret) = (0, false, false);
+        for line in text.split_inclusive('\n') {
+            let flaw = |why: &str| Err(Flaw::new(text, offset, why));
+            let bare = line.trim();
+            match bare
+                .split_once('=')
+                .map(|(name, value)| (name.trim(), value.trim()))
+            {
+                Some(("aws_access_key_id", value)) if is_access_key_id(value) => id = true,
+                Some(("aws_access_key_id", _)) => {
+                    return flaw("the access key id is not 1 to 128 of [A-Za-z0-9_]");
+                }
+                Some(("aws_secret_access_key", value)) if is_secret(value) => secret = true,
+                Some(("aws_secret_access_key", _)) => {
+                    return flaw("the secret is not 8 to 256 printable characters");
+                }
+                Some(_) => {}
+                None if bare.is_empty() || bare.starts_with(['#', ';', '[']) => {}
+                None => return flaw("this is no line of a credentials file"),
+            }
+            offset += line.len();
+        }
+        if id && secret {
+            return Ok(());
+        }
+        let why = "it holds no aws_access_key_id and aws_secret_access_key";
+        Err(Flaw::new(text, 0, why))
     }
 
     fn make(path: &Path) -> Result<Self, RootKeyError> {
@@ -271,7 +307,7 @@ mod tests {
             (key.access_key_id.as_str(), key.secret.expose()),
             ("ME", "a/secret")
         );
-        assert!(!directory.path().join(FILE).exists());
+        assert!(!directory.path().join(CREDENTIALS_FILE).exists());
         for half in [
             variables(Some("ME"), None),
             variables(None, Some("a/secret")),
@@ -284,11 +320,11 @@ mod tests {
     #[test]
     fn a_file_without_a_key_is_refused_and_kept() {
         let directory = tempfile::tempdir().unwrap();
-        fs::write(directory.path().join(FILE), "[default]\n").unwrap();
+        fs::write(directory.path().join(CREDENTIALS_FILE), "[default]\n").unwrap();
         let error = RootKey::obtain(directory.path(), variables(None, None)).unwrap_err();
         assert!(matches!(error, RootKeyError::Form { .. }), "{error}");
         assert_eq!(
-            fs::read_to_string(directory.path().join(FILE)).unwrap(),
+            fs::read_to_string(directory.path().join(CREDENTIALS_FILE)).unwrap(),
             "[default]\n"
         );
     }

@@ -13,15 +13,19 @@ use thiserror::Error;
 use uuid::Uuid;
 
 use super::{Keys, Master, SEALED_LIFE_MS, SIGNED_LIFE_MS, SigningKey};
+use crate::config::Flaw;
 
 /// The file's name.
-const FILE: &str = "keys";
+pub const FILE: &str = "keys";
 /// Its name while it is being made; a leftover is overwritten.
 const FILE_NEW: &str = "keys.new";
 /// Version of the file's form: 2 added the developers' master secret and times of retirement.
 const VERSION: u32 = 2;
 /// The oldest version that is still understood.
 const VERSION_MIN: u32 = 1;
+
+/// What is said of a file with another version.
+const UNKNOWN: &str = "was written by a version that this one cannot read";
 
 /// Why there are no keys.
 #[derive(Debug, Error)]
@@ -136,8 +140,8 @@ pub(super) fn read(directory: &Path) -> Result<Option<Stored>, KeysError> {
         path: path.clone(),
         source: Box::new(source),
     })?;
-    if !(VERSION_MIN..=VERSION).contains(&stored.version) {
-        let why = "was written by a version that this one cannot read";
+    if !is_known(&stored) {
+        let why = UNKNOWN;
         return Err(KeysError::Content { path, why });
     }
     // Nothing is written back that could not be used.
@@ -145,31 +149,66 @@ pub(super) fn read(directory: &Path) -> Result<Option<Stored>, KeysError> {
     Ok(Some(stored))
 }
 
+/// Verifies a text of the file's form.
+///
+/// # Errors
+/// The first thing in it that cannot be used.
+pub fn verify(text: &str) -> Result<(), Flaw> {
+    let stored: Stored = toml::from_str(text).map_err(|error| {
+        let offset = error.span().map_or(0, |span| span.start);
+        // No more than the message: the line may hold a secret.
+        Flaw::new(text, offset, error.message())
+    })?;
+    let place = |value: &str| text.find(value).unwrap_or(0);
+    if !is_known(&stored) {
+        return Err(Flaw::new(text, place("version"), UNKNOWN));
+    }
+    match parts(&stored) {
+        Ok(_) => Ok(()),
+        Err(Unusable { value, why }) => Err(Flaw::new(text, place(value), why)),
+    }
+}
+
+fn is_known(stored: &Stored) -> bool {
+    (VERSION_MIN..=VERSION).contains(&stored.version)
+}
+
 fn understand(stored: &Stored, path: &Path) -> Result<Keys, KeysError> {
-    let content = |why| KeysError::Content {
+    parts(stored).map_err(|Unusable { why, .. }| KeysError::Content {
         path: path.into(),
         why,
-    };
-    let no_master = || content("a sealing key is not 32 bytes in base64");
+    })
+}
+
+/// A value of the file that cannot be used.
+struct Unusable<'a> {
+    value: &'a str,
+    why: &'static str,
+}
+
+fn parts(stored: &Stored) -> Result<Keys, Unusable<'_>> {
     let mut sealing = Vec::new();
     for key in &stored.sealing {
-        sealing.push(key.master().ok_or_else(no_master)?);
+        sealing.push(key.usable()?);
     }
     let mut signing = Vec::new();
     for key in &stored.signing {
         let pkcs8 = STANDARD.decode(&key.pkcs8).unwrap_or_default();
-        let mut signs = SigningKey::from_pkcs8(&pkcs8)
-            .ok_or_else(|| content("a signing key is not an RSA key"))?;
+        let mut signs = SigningKey::from_pkcs8(&pkcs8).ok_or(Unusable {
+            value: &key.pkcs8,
+            why: "a signing key is not an RSA key",
+        })?;
         if let Some(retired_ms) = key.retired_ms {
             signs.until_ms = retired_ms.saturating_add(SIGNED_LIFE_MS);
         }
         signing.push(signs);
     }
     if sealing.is_empty() || signing.is_empty() {
-        return Err(content("holds no sealing or no signing key"));
+        let why = "holds no sealing or no signing key";
+        return Err(Unusable { value: "", why });
     }
     let developer = match &stored.developer {
-        Some(key) => Some(key.master().ok_or_else(no_master)?),
+        Some(key) => Some(key.usable()?),
         None => None,
     };
     Ok(Keys::new(&sealing, signing, developer.as_ref()))
@@ -184,6 +223,13 @@ impl StoredMaster {
             secret: STANDARD.encode(secret),
             retired_ms: None,
         }
+    }
+
+    fn usable(&self) -> Result<Master, Unusable<'_>> {
+        self.master().ok_or(Unusable {
+            value: &self.secret,
+            why: "a sealing key is not 32 bytes in base64",
+        })
     }
 
     fn master(&self) -> Option<Master> {
@@ -337,6 +383,7 @@ mod tests {
             signing = []\n",
             "version = 1\nsigning = []\n[[sealing]]\nid = 1\nsecret = \"AAAA\"\n",
         ] {
+            assert!(verify(text).is_err(), "{text:?}");
             let directory = tempfile::tempdir().unwrap();
             fs::write(directory.path().join(FILE), text).unwrap();
             assert!(Keys::obtain(directory.path()).is_err(), "{text:?}");
@@ -344,6 +391,34 @@ mod tests {
                 fs::read_to_string(directory.path().join(FILE)).unwrap(),
                 text
             );
+        }
+    }
+
+    #[test]
+    fn a_flaw_names_its_line_and_shows_no_secret() {
+        let directory = tempfile::tempdir().unwrap();
+        Keys::obtain(directory.path()).unwrap();
+        let good = fs::read_to_string(directory.path().join(FILE)).unwrap();
+        assert_eq!(verify(&good), Ok(()));
+        let lines: Vec<&str> = good.lines().collect();
+        let at = |start: &str| {
+            lines
+                .iter()
+                .position(|line| line.starts_with(start))
+                .unwrap()
+        };
+        for start in ["secret", "pkcs8"] {
+            let number = at(start);
+            let value = lines[number].split('"').nth(1).unwrap();
+            for (changed, why) in [
+                (value.replacen(&value[..8], "%%%%%%%%", 1), " key is not "),
+                (format!("{value}\" x"), ""),
+            ] {
+                let flaw = verify(&good.replace(value, &changed)).unwrap_err();
+                assert_eq!(flaw.line, number + 1, "{flaw:?}");
+                assert!(flaw.why.contains(why), "{flaw:?}");
+                assert!(!flaw.why.contains(&value[10..20]), "{flaw:?}");
+            }
         }
     }
 }

@@ -4,15 +4,18 @@
 //! in memory. Only what would touch the disk moves to a thread that may wait for it. Both the
 //! calls that run and those that wait are bounded; beyond that the answer is "busy".
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use syncline_engine::{
-    Cursor, Engine, Error, FeedCommit, Proposal, Reader, Receipt, Refusal, Sequence,
+    Backup, BackupOptions, Cursor, Engine, Error, FeedCommit, Proposal, Reader, Receipt, Refusal,
+    Sequence,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::doors::Doors;
+use crate::error::Chain;
 
 /// How much may block at once.
 #[derive(Debug, Clone, Copy)]
@@ -38,6 +41,8 @@ pub struct Store {
     engine: Engine,
     gate: Arc<Gate>,
     doors: Arc<Doors>,
+    /// Room for one backup.
+    backups: Arc<Semaphore>,
 }
 
 struct Gate {
@@ -59,6 +64,7 @@ impl Store {
             engine,
             gate: Arc::new(gate),
             doors: Arc::default(),
+            backups: Arc::new(Semaphore::new(1)),
         }
     }
 
@@ -133,6 +139,41 @@ impl Store {
             Ok(commits.find(|commit| commit.cursor.sequence == sequence))
         })
         .await
+    }
+
+    /// Makes a backup; `None` if one is being made. It goes on to its end also if nobody waits for
+    /// it any more, and the log tells how it ended.
+    ///
+    /// # Errors
+    /// Those of [`Engine::backup`], or `Refusal::Busy`.
+    pub async fn backup(
+        &self,
+        target: PathBuf,
+        options: BackupOptions,
+    ) -> Result<Option<Backup>, Error> {
+        let Some(alone) = self.alone() else {
+            return Ok(None);
+        };
+        let made = self.blocking(move |engine| {
+            let _alone = alone;
+            let made = engine.backup(&target, &options);
+            let target = target.display();
+            match &made {
+                Ok(made) => tracing::info!(
+                    sequence = made.sequence.get(),
+                    bytes = made.bytes,
+                    "made the backup {target}"
+                ),
+                Err(error) => tracing::error!("making the backup {target}: {}", Chain(error)),
+            }
+            made
+        });
+        made.await.map(Some)
+    }
+
+    /// Lets no other backup be made while the answer lives; `None` if one is being made.
+    pub(crate) fn alone(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.backups).try_acquire_owned().ok()
     }
 
     async fn blocking<T: Send + 'static>(

@@ -9,6 +9,7 @@ mod developer_key;
 mod device;
 mod former;
 mod merged;
+mod readable;
 mod roles;
 mod settings;
 
@@ -19,12 +20,14 @@ use syncline_engine::{Metadata, MetadataKey, MetadataValue};
 use thiserror::Error;
 use uuid::Uuid;
 
-pub use belongings::{doomed_key, keys_behind_identity, keys_of_identity, keys_of_pool};
+pub use belongings::{doomed_key, home_of, keys_behind_identity, keys_of_identity};
+pub use belongings::{keys_of_pool, prefixes_of_pool};
 pub use developer_key::{DeveloperKeyRecord, developer_key, developer_of};
 pub use device::{DeviceRecord, Platform, SubscribersRecord, devices_prefix};
 pub use device::{device_key, device_of, subscribers_key};
 pub use former::{FormerRecord, former_key};
 pub use merged::{MergedRecord, merged_key, merged_name, merged_prefix, reported_prefix};
+pub use readable::readable;
 pub use roles::{PrincipalTagsRecord, principal_tags_key, principal_tags_prefix};
 pub use roles::{RoleMapping, RoleRule, RolesRecord, roles_key};
 pub use settings::{BulkPublishRecord, BulkPublishStatus, bulk_publish_key};

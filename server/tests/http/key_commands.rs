@@ -1,28 +1,15 @@
 //! `syncline key` and `syncline config`, as they are typed.
 
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Command;
 
-use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::client::{Answer, Client};
-use crate::process::{Running, refused, syncline};
-use crate::server::ROOT;
+use crate::commands::{self, serve, stop, told};
+use crate::process::{refused, syncline};
 use crate::signed::{Guest, developer};
 use crate::signer::Signer;
-
-/// Text of a command that succeeds.
-fn told(mut command: Command) -> String {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().unwrap();
-    assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
-    assert_eq!(String::from_utf8_lossy(&stderr), "");
-    String::from_utf8(stdout).unwrap()
-}
 
 fn key(directory: &Path, arguments: &[&str]) -> Command {
     let data = ["--data", "data"];
@@ -30,22 +17,7 @@ fn key(directory: &Path, arguments: &[&str]) -> Command {
 }
 
 fn key_json(directory: &Path, arguments: &[&str]) -> Value {
-    let text = told(key(directory, &[arguments, &["--json"]].concat()));
-    serde_json::from_str(&text).unwrap()
-}
-
-fn serve(directory: &Path) -> Running {
-    let arguments = ["serve", "--data", "data", "--listen", "127.0.0.1:0"];
-    let mut command = syncline(directory, &arguments);
-    command.env("SYNCLINE_ROOT_ACCESS_KEY_ID", ROOT.0);
-    command.env("SYNCLINE_ROOT_SECRET_ACCESS_KEY", ROOT.1);
-    Running::start(command)
-}
-
-fn stop(running: Running) {
-    running.signal(Signal::TERM);
-    let (status, log) = running.ended();
-    assert_eq!(status.code(), Some(0), "{log}");
+    commands::json(key(directory, &[arguments, &["--json"]].concat()))
 }
 
 fn text<'a>(value: &'a Value, member: &str) -> &'a str {
@@ -73,7 +45,7 @@ async fn a_key_is_made_used_disabled_and_deleted() {
     assert!(log.contains("data is not a data directory"), "{log}");
     assert!(!directory.join("data").exists());
 
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let pool = Guest::new(&mut running.client().await).await.pool;
     let other = Guest::new(&mut running.client().await).await.pool;
     let log = refused(key(directory, &["create"]));
@@ -90,7 +62,7 @@ async fn a_key_is_made_used_disabled_and_deleted() {
     assert!(text(&made, "access_key_id").starts_with("AKIA"));
     assert_eq!(text(&made, "secret_access_key").len(), 40);
     secrets_are_nowhere(directory, &[&made, &reader]);
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let mut client = running.client().await;
     assert_eq!(usage(&mut client, &signer(&made), &pool).await.status, 200);
     let answer = usage(&mut client, &signer(&made), &other).await;
@@ -106,7 +78,7 @@ async fn a_key_is_made_used_disabled_and_deleted() {
 
     let id = text(&made, "access_key_id");
     assert_eq!(key_json(directory, &["disable", id])["state"], "disabled");
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let mut client = running.client().await;
     let unknown = Signer {
         access_key_id: id,
@@ -128,7 +100,7 @@ async fn a_key_is_made_used_disabled_and_deleted() {
     assert_eq!(found[0]["pools"], json!([pool]));
     assert_eq!(found[0]["name"], "ci");
     assert_eq!(found[0].get("secret_access_key"), None);
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let mut client = running.client().await;
     assert_eq!(usage(&mut client, &signer(&made), &pool).await.status, 200);
     drop(client);
@@ -137,7 +109,7 @@ async fn a_key_is_made_used_disabled_and_deleted() {
     assert!(told(key(directory, &["delete", id])).contains("is deleted"));
     let log = refused(key(directory, &["disable", id]));
     assert!(log.contains(&format!("there is no key {id}")), "{log}");
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let answer = usage(&mut running.client().await, &signer(&made), &pool).await;
     answer.exception(403, "InvalidSignatureException");
 }
@@ -188,7 +160,7 @@ async fn published(client: &mut Client) -> usize {
 async fn rotation_keeps_what_was_given_out_and_revocation_does_not() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let guest = Guest::new(&mut running.client().await).await;
     let log = refused(key(directory, &["rotate"]));
     assert!(log.contains("stop the server"), "{log}");
@@ -198,7 +170,7 @@ async fn rotation_keeps_what_was_given_out_and_revocation_does_not() {
     assert_eq!(rotated["sealing_key"], 2);
     assert_eq!(rotated["access_keys_ended"], false);
 
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let mut client = running.client().await;
     assert_eq!(published(&mut client).await, 2);
     let answer = guest.put(&mut client, "level", "1", 0).await;
@@ -215,7 +187,12 @@ async fn rotation_keeps_what_was_given_out_and_revocation_does_not() {
     let rotated = key_json(directory, &["rotate", "--revoke"]);
     assert_eq!(rotated["older_keys_believed"], 0);
     assert_eq!(key_json(directory, &["list"])[0]["state"], "revoked");
-    let running = serve(directory);
+    let id = text(&made, "access_key_id");
+    let log = refused(key(directory, &["enable", id]));
+    assert!(log.contains(&format!("{id} is revoked")), "{log}");
+    let said = told(key(directory, &["disable", id]));
+    assert!(said.contains("It is revoked"), "{said}");
+    let running = serve(directory, "data");
     let mut client = running.client().await;
     assert_eq!(published(&mut client).await, 1);
     for guest in [&guest, &newer] {
@@ -233,7 +210,7 @@ async fn rotation_keeps_what_was_given_out_and_revocation_does_not() {
 fn a_key_is_held_only_to_pools_that_exist_and_has_a_short_name() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    stop(serve(directory));
+    stop(serve(directory, "data"));
     let unknown = "us-east-1:00000000-0000-4000-8000-000000000000";
     let log = refused(key(directory, &["create", "--pool", unknown]));
     assert!(log.contains("there is no identity pool"), "{log}");

@@ -3,7 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
+mod backups;
 mod client;
+mod commands;
 mod copies;
 mod framing;
 mod key_commands;

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use syncline_server::access;
 use syncline_server::config::Config;
 use syncline_server::keyring::{Keyring, NewKey};
-use syncline_server::routes::{IdentityOperation, SyncOperation};
+use syncline_server::routes::{IdentityOperation, OwnOperation, SyncOperation};
 use syncline_server::seal::Keys;
 
 use crate::client::{Answer, Client};
 use crate::server::{ROOT, Server};
 use crate::signed::{developer, now};
 use crate::signer::Signer;
-use table::{COLUMNS, Column, IDENTITY, SYNC};
+use table::{COLUMNS, Column, IDENTITY, OWN, SYNC};
 
 const PROVIDER: &str = "login.game";
 const OWN_PROVIDER: &str = "cognito-identity.amazonaws.com";
@@ -234,13 +234,17 @@ impl Town {
             .replace("{IdentityId}", &self.identity(column).replace(':', "%3A"))
             .replace("{DatasetName}", "game")
             .replace("{DeviceId}", "phone");
+        self.ask(client, method, &target, column).await
+    }
+
+    async fn ask(&self, client: &mut Client, method: &str, target: &str, column: Column) -> Answer {
         let body: &[u8] = if method == "POST" { b"{}" } else { b"" };
         match self.credentials(column) {
             Some(credentials) => {
                 let signer = credentials.signer("cognito-sync");
-                client.signed(&signer, method, &target, &[], body).await
+                client.signed(&signer, method, target, &[], body).await
             }
-            None => unsigned(client, method, &target, "", body).await,
+            None => unsigned(client, method, target, "", body).await,
         }
     }
 
@@ -357,6 +361,16 @@ async fn every_cell_answers_as_the_table_says() {
             }
         }
     }
+    for operation in OwnOperation::ALL {
+        let ((method, path), name) = (operation.route(), operation.name());
+        for (column, expected) in COLUMNS.into_iter().zip(row(&OWN, name).chars()) {
+            let answer = town.ask(&mut client, method, path, column).await;
+            let found = symbol(&answer);
+            if found != expected {
+                wrong.push(format!("{name} {column:?}: {found} {}", answer.text()));
+            }
+        }
+    }
     for operation in IdentityOperation::ALL {
         let name = operation.name();
         let mut first: Option<(u16, Value)> = None;
@@ -381,9 +395,9 @@ async fn every_cell_answers_as_the_table_says() {
         "not as the table says:\n{}",
         wrong.join("\n")
     );
-    let rows = SyncOperation::ALL.len() + IdentityOperation::ALL.len();
+    let rows = SyncOperation::ALL.len() + IdentityOperation::ALL.len() + OwnOperation::ALL.len();
     assert_eq!(
-        SYNC.len() + IDENTITY.len(),
+        SYNC.len() + IDENTITY.len() + OWN.len(),
         rows,
         "a row without an operation"
     );

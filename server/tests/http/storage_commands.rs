@@ -1,41 +1,12 @@
 //! `syncline backup`, `restore`, `compact` and `purge`, as they are typed.
 
-use std::path::Path;
 use std::process::Command;
 
-use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::process::{Running, refused, syncline};
-use crate::server::ROOT;
+use crate::commands::{json as ran_json, ran, serve, stop, told};
+use crate::process::{refused, syncline};
 use crate::signed::{Guest, developer};
-
-/// Text of a command that succeeds.
-fn told(mut command: Command) -> String {
-    let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{stderr}");
-    assert_eq!(stderr, "");
-    String::from_utf8(output.stdout).unwrap()
-}
-
-fn json(command: Command) -> Value {
-    serde_json::from_str(&told(command)).unwrap()
-}
-
-fn serve(directory: &Path, data: &str) -> Running {
-    let arguments = ["serve", "--data", data, "--listen", "127.0.0.1:0"];
-    let mut command = syncline(directory, &arguments);
-    command.env("SYNCLINE_ROOT_ACCESS_KEY_ID", ROOT.0);
-    command.env("SYNCLINE_ROOT_SECRET_ACCESS_KEY", ROOT.1);
-    Running::start(command)
-}
-
-fn stop(running: Running) {
-    running.signal(Signal::TERM);
-    let (status, log) = running.ended();
-    assert_eq!(status.code(), Some(0), "{log}");
-}
 
 #[tokio::test]
 async fn a_server_goes_on_from_its_backup() {
@@ -50,12 +21,14 @@ async fn a_server_goes_on_from_its_backup() {
     let running = serve(directory, "data");
     let guest = Guest::new(&mut running.client().await).await;
     let log = refused(backup(&[]));
-    assert!(log.contains("stop the server, then run this"), "{log}");
+    for words in ["stop the server, then run this", "/syncline/v1/backup"] {
+        assert!(log.contains(words), "{log}");
+    }
     stop(running);
 
-    let made = json(backup(&["--json"]));
-    assert_eq!(made["files_copied"], 1, "the file of keys: {made}");
-    assert!(made["files_linked"].as_u64() > Some(0), "{made}");
+    let made = ran_json(backup(&["--json"]));
+    assert_eq!(made["copied_files"], 1, "the file of keys: {made}");
+    assert!(made["linked_files"].as_u64() > Some(0), "{made}");
     assert_eq!(made["earliest_sequence"], 0, "{made}");
     let log = refused(backup(&[]));
     assert!(log.contains("safe exists and is not empty"), "{log}");
@@ -74,7 +47,7 @@ async fn a_server_goes_on_from_its_backup() {
     let log = refused(restore(&["--sequence", "99999"]));
     assert!(log.contains("the backup ends with"), "{log}");
     assert!(!directory.join("again").exists());
-    let done = json(restore(&["--json"]));
+    let done = ran_json(restore(&["--json"]));
     assert_eq!(done["sequence"], made["sequence"]);
     // The pool is there, and the root key of the environment still reads it.
     let running = serve(directory, "again");
@@ -96,8 +69,47 @@ fn compact_and_purge_say_what_they_did() {
     let explained = told(syncline(directory, &["purge", "--data", "data"]));
     assert!(explained.contains("after 25 hours"), "{explained}");
     let purge = ["purge", "--now", "--data", "data", "--json"];
-    let purged = json(syncline(directory, &purge));
-    assert!(purged["floor"].is_u64(), "{purged}");
-    assert_eq!(purged["cut_off"], serde_json::json!([]));
+    let purged = ran_json(syncline(directory, &purge));
+    assert!(purged["feed_floor"].is_u64(), "{purged}");
+    assert_eq!(purged["cut_off"], json!([]));
     stop(serve(directory, "data"));
+}
+
+#[test]
+fn a_backup_is_checked_as_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    stop(serve(directory, "data"));
+    let backup = ["backup", "--data", "data", "--to", "safe"];
+    assert!(told(syncline(directory, &backup)).starts_with("safe holds everything"));
+    let check = |code| {
+        let check = ["check", "--data", "safe", "--json"];
+        let (text, _) = ran(syncline(directory, &check), code);
+        serde_json::from_str::<Value>(&text).unwrap()
+    };
+    let sound = check(0);
+    assert_eq!(
+        (&sound["backup"], &sound["sound"]),
+        (&true.into(), &true.into())
+    );
+    assert_eq!(sound["notes"], json!([]));
+    for (name, why) in [
+        ("keys", "the file of the backup is missing"),
+        ("BACKUP", "empty"),
+    ] {
+        let (path, aside) = (directory.join("safe").join(name), directory.join("aside"));
+        std::fs::rename(&path, &aside).unwrap();
+        if name == "BACKUP" {
+            std::fs::write(&path, "").unwrap();
+        }
+        let problem = &check(1)["problems"][0];
+        assert_eq!(problem["file"], name);
+        assert!(problem["why"].as_str().unwrap().contains(why), "{problem}");
+        std::fs::rename(&aside, &path).unwrap();
+    }
+    let told_of = told(syncline(directory, &["check", "--data", "safe"]));
+    assert!(
+        told_of.starts_with("This is a backup, and everything"),
+        "{told_of}"
+    );
 }

@@ -2,46 +2,21 @@
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Command;
 
-use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::process::{Running, refused, syncline};
-use crate::server::ROOT;
+use crate::commands::{ran, serve, stop};
+use crate::process::{refused, syncline};
 use crate::signed::Guest;
 
 fn command(directory: &Path, arguments: &[&str]) -> Command {
     syncline(directory, &[arguments, &["--data", "data"]].concat())
 }
 
-fn ran(mut command: Command, code: i32) -> (String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().unwrap();
-    let stderr = String::from_utf8(stderr).unwrap();
-    assert_eq!(status.code(), Some(code), "{stderr}");
-    (String::from_utf8(stdout).unwrap(), stderr)
-}
-
 fn json(directory: &Path, arguments: &[&str], code: i32) -> Value {
     let (text, _) = ran(command(directory, &[arguments, &["--json"]].concat()), code);
     serde_json::from_str(&text).unwrap()
-}
-
-fn serve(directory: &Path) -> Running {
-    let mut command = command(directory, &["serve", "--listen", "127.0.0.1:0"]);
-    command.env("SYNCLINE_ROOT_ACCESS_KEY_ID", ROOT.0);
-    command.env("SYNCLINE_ROOT_SECRET_ACCESS_KEY", ROOT.1);
-    Running::start(command)
-}
-
-fn stop(running: Running) {
-    running.signal(Signal::TERM);
-    let (status, log) = running.ended();
-    assert_eq!(status.code(), Some(0), "{log}");
 }
 
 fn damage(path: PathBuf, offset: u64) {
@@ -56,7 +31,7 @@ fn damage(path: PathBuf, offset: u64) {
 async fn damage_is_found_named_and_repaired() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let mut client = running.client().await;
     let guest = Guest::new(&mut client).await;
     assert_eq!(guest.put(&mut client, "level", "1", 0).await.status, 200);
@@ -106,7 +81,7 @@ async fn damage_is_found_named_and_repaired() {
     );
     assert_eq!(json(directory, &["stats"], 0)["store"], stats["store"]);
 
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let mut client = running.client().await;
     assert_eq!(guest.put(&mut client, "level", "2", 1).await.status, 200);
     drop(client);
@@ -117,7 +92,7 @@ async fn damage_is_found_named_and_repaired() {
 async fn the_server_says_what_to_do_with_a_damaged_directory() {
     let directory = tempfile::tempdir().unwrap();
     let directory = directory.path();
-    let running = serve(directory);
+    let running = serve(directory, "data");
     let mut client = running.client().await;
     let guest = Guest::new(&mut client).await;
     assert_eq!(guest.put(&mut client, "level", "1", 0).await.status, 200);
@@ -138,7 +113,7 @@ async fn the_server_says_what_to_do_with_a_damaged_directory() {
     assert_eq!(after["datasets"], before["datasets"]);
     assert_eq!(after["metadata"], before["metadata"]);
     assert_ne!(after["store"], before["store"]);
-    let running = serve(directory);
+    let running = serve(directory, "data");
     stop(running);
 }
 
@@ -156,4 +131,59 @@ fn what_is_not_there_is_not_made() {
     }
     let left = std::fs::read_dir(directory.path()).unwrap();
     assert_eq!(left.count(), 0, "nothing was made");
+}
+
+#[test]
+fn files_beside_the_store_are_verified_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let directory = directory.path();
+    stop(serve(directory, "data"));
+    let keys = directory.join("data/keys");
+    let good = std::fs::read_to_string(&keys).unwrap();
+    let lines: Vec<&str> = good.lines().collect();
+    let number = lines.iter().position(|line| line.starts_with("secret"));
+    let secret = lines[number.unwrap()];
+    std::fs::write(&keys, good.replacen(secret, "secret = \"short\"", 1)).unwrap();
+    let (text, log) = ran(command(directory, &["check"]), 1);
+    let place = format!(
+        "line {}: a sealing key is not 32 bytes",
+        number.unwrap() + 1
+    );
+    assert!(
+        text.contains("keys: offset ") && text.contains(&place),
+        "{text}"
+    );
+    assert!(log.contains("the store itself is sound"), "{log}");
+    std::fs::write(&keys, &good).unwrap();
+
+    let credentials = directory.join("data/credentials");
+    let text = "[default]\naws_access_key_id = AKIA\naws_secret_access_key = x y\n";
+    std::fs::write(&credentials, text).unwrap();
+    let problem = &json(directory, &["check"], 1)["problems"][0];
+    assert_eq!(
+        (&problem["file"], &problem["offset"]),
+        (&"credentials".into(), &35.into())
+    );
+    let why = problem["why"].as_str().unwrap();
+    assert!(why.starts_with("line 3: the secret is not"), "{why}");
+    std::fs::write(&credentials, text.replace("x y", "a-secret")).unwrap();
+    let checked = json(directory, &["check"], 0);
+    assert_eq!(checked["notes"], Value::Array(vec![]));
+}
+
+#[test]
+fn options_before_the_command_are_told_their_place() {
+    let directory = tempfile::tempdir().unwrap();
+    for (typed, meant) in [
+        (&["--data", "d2", "check"][..], "`syncline check --data d2`"),
+        (
+            &["--data=d2", "key", "list", "--json"],
+            "`syncline key list --json --data=d2`",
+        ),
+    ] {
+        let (text, log) = ran(syncline(directory.path(), typed), 2);
+        assert_eq!(text, "");
+        assert!(log.contains("options go behind the command"), "{log}");
+        assert!(log.contains(meant), "{log}");
+    }
 }

@@ -74,6 +74,14 @@ pub fn keys_of_pool(reader: &Reader<'_>, pool: Uuid, limit: usize) -> Vec<Metada
     keys
 }
 
+/// What all keys of a pool begin with, its own apart, and the keys that find it from its
+/// [identities](home_of).
+#[must_use]
+pub fn prefixes_of_pool(pool: Uuid) -> Vec<MetadataKey> {
+    let kinds = OF_POOLS.into_iter().chain(OF_IDENTITIES);
+    kinds.map(|kind| key(kind, &[pool.as_bytes()])).collect()
+}
+
 fn collect(reader: &Reader<'_>, prefix: &MetadataKey, limit: usize, keys: &mut Vec<MetadataKey>) {
     let mut after = None;
     while keys.len() < limit {
@@ -86,7 +94,9 @@ fn collect(reader: &Reader<'_>, prefix: &MetadataKey, limit: usize, keys: &mut V
     }
 }
 
-fn home_of(key: &MetadataKey) -> Option<MetadataKey> {
+/// The key that finds the pool of the identity that a key is of.
+#[must_use]
+pub fn home_of(key: &MetadataKey) -> Option<MetadataKey> {
     let [IDENTITY | FORMER, rest @ ..] = key.as_bytes() else {
         return None;
     };

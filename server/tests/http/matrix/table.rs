@@ -97,3 +97,8 @@ pub(super) const IDENTITY: [(&str, &str); 23] = [
     ("UntagResource",                      "ms..aassaaaaax"),
     ("UpdateIdentityPool",                 "ms..aassaaaaax"),
 ];
+
+#[rustfmt::skip]
+pub(super) const OWN: [(&str, &str); 1] = [
+    ("Backup", "ms.aaassaaaafx"),
+];

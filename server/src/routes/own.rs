@@ -1,0 +1,82 @@
+//! The server's own operations, beside both APIs: beneath `/syncline/v1/`.
+
+use crate::error::ApiError;
+
+/// What their paths begin with.
+const PREFIX: &str = "/syncline/v1/";
+
+/// An operation of the server's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OwnOperation {
+    /// Makes a backup of the store while it runs.
+    Backup,
+}
+
+impl OwnOperation {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::Backup];
+
+    /// Its name, in metrics and messages.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backup => "Backup",
+        }
+    }
+
+    /// Its method and its path.
+    #[must_use]
+    pub fn route(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Backup => ("POST", "/syncline/v1/backup"),
+        }
+    }
+
+    /// Finds the operation of a path; `None` if the path is not one of the server's own.
+    ///
+    /// # Errors
+    /// `UnknownOperationException` and `MethodNotAllowedException`, within the answer.
+    #[must_use]
+    pub fn resolve(method: &str, path: &str) -> Option<Result<Self, ApiError>> {
+        if !path.starts_with(PREFIX) {
+            return None;
+        }
+        let found = Self::ALL.iter().find(|own| own.route().1 == path);
+        let Some(operation) = found else {
+            let message = "No operation has this path.";
+            return Some(Err(ApiError::unknown_operation(message)));
+        };
+        let (known, _) = operation.route();
+        if method == known {
+            return Some(Ok(*operation));
+        }
+        let message = format!("This path has {known}, not {method:?}.");
+        Some(Err(ApiError::method_not_allowed(message)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind::{MethodNotAllowed, UnknownOperation};
+
+    #[test]
+    fn paths_lead_to_their_operations() {
+        for operation in OwnOperation::ALL {
+            let (method, path) = operation.route();
+            let found = OwnOperation::resolve(method, path).unwrap();
+            assert_eq!(found.unwrap(), *operation);
+        }
+        let kind = |method, path| OwnOperation::resolve(method, path).map(|r| r.unwrap_err().kind);
+        for (method, path, expected) in [
+            ("POST", "/identitypools", None),
+            ("POST", "/syncline/v1", None),
+            ("POST", "/syncline/v1/", Some(UnknownOperation)),
+            ("POST", "/syncline/v1/backup/", Some(UnknownOperation)),
+            ("POST", "/syncline/v1/Backup", Some(UnknownOperation)),
+            ("GET", "/syncline/v1/backup", Some(MethodNotAllowed)),
+        ] {
+            assert_eq!(kind(method, path), expected, "{method} {path}");
+        }
+    }
+}
