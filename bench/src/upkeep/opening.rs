@@ -36,6 +36,7 @@ struct Outcome {
     checkpoint: Flow,
     checkpoint_bytes: u64,
     feed: Flow,
+    export: Flow,
     /// Resident memory of a store with nothing in it.
     empty_resident: u64,
     closed: Vec<Seen>,
@@ -121,6 +122,7 @@ fn measure(
         checkpoint: filled.checkpoint,
         checkpoint_bytes: newest_checkpoint(&shape.store)?,
         feed: filled.feed,
+        export: filled.export,
         empty_resident: empty.resident,
         closed: Vec::new(),
         killed_soon: Vec::new(),
@@ -222,6 +224,7 @@ impl Outcome {
             mb(most(|seen| seen.resident_most)),
             format!("{:.0}", self.checkpoint.mb_per_second()),
             format!("{:.0}", self.feed.mb_per_second()),
+            format!("{:.0}", self.export.mb_per_second()),
         ]
     }
 }
@@ -258,6 +261,7 @@ fn tell(outcomes: &[Outcome], memory: Option<&Memory>) -> Result<()> {
             "most MB",
             "checkpoint MB/s",
             "feed MB/s",
+            "export MB/s",
         ],
         &rows,
     )?;

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use syncline_engine::{
-    Engine, Listing, ModifiedBy, Options, Patch, PatchOp, Proposal, RecordKey, RecordValue,
-    SyncCount, Wish,
+    Engine, Exported, Listing, ModifiedBy, Options, Patch, PatchOp, Proposal, Record, RecordKey,
+    RecordValue, Scope, SyncCount, Wish,
 };
 
 use crate::arguments::{Shape, StageOptions, Task};
@@ -44,6 +44,8 @@ pub struct Seen {
     pub checkpoint: Flow,
     /// The feed, read from its beginning to its end.
     pub feed: Flow,
+    /// All datasets, exported: bytes of keys and values.
+    pub export: Flow,
 }
 
 /// Bytes that went somewhere in some time.
@@ -72,6 +74,7 @@ pub fn run(options: &StageOptions) -> Result<()> {
             fill(&engine, shape)?;
             seen.checkpoint = checkpoint(&engine)?;
             seen.feed = feed(&engine, shape)?;
+            seen.export = export(&engine)?;
             true
         }
         Task::Change => {
@@ -226,6 +229,31 @@ fn feed(engine: &Engine, shape: &Shape) -> Result<Flow> {
         bytes: engine.stats().log_bytes,
         seconds,
     })
+}
+
+/// How fast all datasets are exported.
+fn export(engine: &Engine) -> Result<Flow> {
+    let began = Instant::now();
+    let (mut datasets, mut bytes) = (0, 0);
+    for told in engine.export(Scope::All)? {
+        if let Exported::Dataset { content, .. } = told? {
+            datasets += 1;
+            bytes += content.records.iter().map(size).sum::<u64>();
+        }
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let stats = engine.stats();
+    if (datasets, bytes) != (stats.datasets, stats.bytes) {
+        return fail(format!(
+            "the export told of {datasets} datasets, {bytes} bytes"
+        ));
+    }
+    Ok(Flow { bytes, seconds })
+}
+
+fn size(record: &Record) -> u64 {
+    let value = record.value.as_ref().map_or("", RecordValue::as_str);
+    (record.key.as_str().len() + value.len()) as u64
 }
 
 /// Reads some datasets, and fails if one is not as it was acknowledged.
