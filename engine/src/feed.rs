@@ -149,9 +149,10 @@ impl Feed {
         if let Some(registered) = &self.registered {
             registered.moved(self.sequence);
         }
+        // In this order: a last commit may come before the end, but none behind it.
         if commits.is_empty()
-            && self.sequence == self.store.watermark.get().sequence
             && self.store.watermark.is_closed()
+            && self.sequence == self.store.watermark.get().sequence
         {
             return Err(Fault::Closed.into());
         }
