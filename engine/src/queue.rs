@@ -15,7 +15,7 @@ use crate::limits::{
 use crate::page::Page;
 use crate::proposal::{Proposal, Wish};
 use crate::store::{Disk, Store};
-use crate::ticket::Ticket;
+use crate::ticket::{Gate, Ticket};
 use crate::types::{DatasetId, Location, PatchOp, invalid};
 
 /// A proposal on its way.
@@ -39,6 +39,8 @@ pub(crate) enum NotTaken {
 #[derive(Default)]
 pub(crate) struct Queue {
     waiting: VecDeque<Submission>,
+    /// The end of the next batch.
+    gate: Arc<Gate>,
     bytes: usize,
     submissions: usize,
     pins: HashMap<DatasetId, Pin>,
@@ -149,6 +151,7 @@ impl Queue {
         }
         self.bytes += bytes;
         self.submissions += 1;
+        ticket.expect(&self.gate);
         let (ticket, pages) = (Arc::clone(ticket), Vec::new());
         self.waiting.push_back(Submission {
             proposal,
@@ -209,15 +212,16 @@ impl Queue {
         }
     }
 
-    /// Takes the next submissions, in order, with the pages that they need.
-    pub(crate) fn take_batch(&mut self) -> Vec<Submission> {
+    /// Takes the next submissions, in order, with the pages that they need, and the gate to be
+    /// opened when they are answered.
+    pub(crate) fn take_batch(&mut self) -> (Vec<Submission>, Arc<Gate>) {
         let count = self.waiting.len().min(BATCH_SUBMISSIONS_MAX);
         let mut batch: Vec<_> = self.waiting.drain(..count).collect();
         for submission in &mut batch {
             let page = |wish| self.pins.get(dataset(wish)?)?.page.clone();
             submission.pages = submission.proposal.wishes.iter().map(page).collect();
         }
-        batch
+        (batch, std::mem::take(&mut self.gate))
     }
 
     /// Puts submissions back in front.

@@ -6,6 +6,10 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
+mod gate;
+
+pub(crate) use gate::Gate;
+
 use crate::error::Error;
 use crate::proposal::Receipt;
 
@@ -23,6 +27,8 @@ pub(crate) struct Ticket {
 struct Slot {
     answer: Option<Answer>,
     waker: Option<Waker>,
+    /// The end of the batch that most likely brings the answer.
+    gate: Option<Arc<Gate>>,
     /// A thread waits, so that a wake-up is worth its system call.
     waiting: bool,
 }
@@ -32,7 +38,12 @@ impl Ticket {
         self.slot.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the answer. Only the first one counts.
+    /// Takes note of the batch in which the submission will be.
+    pub(crate) fn expect(&self, gate: &Arc<Gate>) {
+        self.lock().gate = Some(Arc::clone(gate));
+    }
+
+    /// Gives the answer; whoever waits at the gate of the batch goes on once that is open. Only the first one counts.
     pub(crate) fn answer(&self, answer: Answer) {
         let mut slot = self.lock();
         if slot.answer.is_some() {
@@ -56,6 +67,14 @@ impl Ticket {
     /// Blocks until there is an answer.
     pub(crate) fn wait(&self) -> Answer {
         let mut slot = self.lock();
+        if slot.answer.is_none()
+            && let Some(gate) = slot.gate.take()
+        {
+            drop(slot);
+            gate.wait();
+            slot = self.lock();
+        }
+        // Put back behind its batch, it is answered on its own.
         slot.waiting = true;
         let mut slot = self
             .answered

@@ -268,7 +268,7 @@ impl Writer {
     /// One batch, behind the errands that wait. The caller has the role.
     fn run_batch(&self) {
         self.run_errands();
-        let mut submissions = self.intake().queue.take_batch();
+        let (mut submissions, gate) = self.intake().queue.take_batch();
         if submissions.is_empty() {
             return;
         }
@@ -294,6 +294,7 @@ impl Writer {
             // A waker of the caller's may panic, which must not take the role along.
             let _ = catch_unwind(AssertUnwindSafe(|| submission.ticket.answer(answer)));
         }
+        gate.open();
     }
 
     /// A panic in the role, or in the clock, is a bug: what it leaves behind is not to be built
