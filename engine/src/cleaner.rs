@@ -87,8 +87,8 @@ struct Work {
     deleted: Sequence,
     /// What is being swept out.
     sweep: Option<Sweep>,
-    /// When the next sweep may be begun, should the last one not have come to its end.
-    sweep_again: Timestamp,
+    /// When the last sweep was begun.
+    swept_at: Timestamp,
     ages: Ages,
     figures: Upkept,
 }
@@ -119,8 +119,14 @@ impl Work {
 
     fn skips(&self, number: u32, now: Timestamp) -> bool {
         let since = self.skipped.get(&number);
-        since.is_some_and(|since| now.get() < since.get().saturating_add(SKIPPED_MS))
+        since.is_some_and(|since| passed(*since, now) < SKIPPED_MS)
     }
+}
+
+/// Milliseconds that passed since something was done here; if the clock was set back behind that,
+/// more than anything waits for.
+fn passed(since: Timestamp, now: Timestamp) -> u64 {
+    now.get().checked_sub(since.get()).unwrap_or(u64::MAX)
 }
 
 /// Whether the rest may go on without what failed.
@@ -170,7 +176,7 @@ impl Cleaner {
             rotated: (Sequence::ZERO, Timestamp::ZERO),
             deleted: store.state().sequence,
             sweep: None,
-            sweep_again: Timestamp::ZERO,
+            swept_at: Timestamp::ZERO,
             ages: Ages::default(),
             figures: Upkept {
                 checkpoint_bytes: newest.map_or(0, |newest| newest.bytes),
@@ -227,6 +233,7 @@ impl Cleaner {
 
     fn do_due(&self, work: &mut Work) -> Result<(), Error> {
         while self.store.clear_fallen(FALLEN_AT_A_TIME) {}
+        self.note_deleted(work);
         self.rotate_if_due(work)?;
         let mut first = Ok(());
         let mut note = |done: Result<(), Error>| {
@@ -288,6 +295,7 @@ impl Cleaner {
     fn make_space(&self, work: &mut Work) -> Result<(), Error> {
         self.end_history(work)?;
         self.store.pins.overrun();
+        self.drop_garbage(work, Old::Remove)?;
         if self.garbage_waits(work) {
             self.replace_checkpoints(work)?;
         }
@@ -300,7 +308,11 @@ impl Cleaner {
         if self.checkpoint_is_due(work) {
             self.save(work)?;
         }
-        self.thin_out(work)?;
+        if self.has_space() {
+            self.thin_out(work)?;
+        } else {
+            self.end_history(work)?;
+        }
         self.drop_garbage(work, Old::Recycle)
     }
 

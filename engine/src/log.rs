@@ -25,7 +25,7 @@ pub(crate) struct Log {
     files: Arc<Files>,
     /// The last frame with many changes of which one was read: the others are often asked for
     /// next, and should not each cost reading them all.
-    bulk: Mutex<Option<Bulk>>,
+    bulk: Mutex<Option<Arc<Bulk>>>,
     /// Ordered by number, without a gap.
     segments: RwLock<Vec<Arc<Indexed>>>,
     /// The segment that is being filled; zero: none.
@@ -266,6 +266,7 @@ impl Log {
         let gone = segments.partition_point(|segment| segment.header.number < number);
         let gone: Vec<_> = segments.drain(..gone).collect();
         drop(segments);
+        drop(self.remember(None));
         for segment in gone {
             self.files.forget(segment.header.number);
         }
@@ -281,20 +282,31 @@ impl Log {
         })?;
         let changes = segment?.changes(location.offset)?;
         if changes.len() <= MANY_CHANGES {
-            return segment::one_of(changes, location);
+            return segment::one_of(&changes, location);
         }
-        let change = segment::one_of(changes.clone(), location);
-        *self.bulk.lock().unwrap_or_else(PoisonError::into_inner) = Some(Bulk {
+        let bulk = Arc::new(Bulk {
             segment: location.segment,
             offset: location.offset,
             changes,
         });
-        change
+        drop(self.remember(Some(Arc::clone(&bulk))));
+        segment::one_of(&bulk.changes, location)
+    }
+
+    /// Puts another frame in the place of the one that is remembered, which is to be dropped when
+    /// nothing is locked.
+    fn remember(&self, bulk: Option<Arc<Bulk>>) -> Option<Arc<Bulk>> {
+        std::mem::replace(
+            &mut *self.bulk.lock().unwrap_or_else(PoisonError::into_inner),
+            bulk,
+        )
     }
 
     fn change_in_bulk(&self, location: Location) -> Option<Change> {
-        let bulk = self.bulk.lock().unwrap_or_else(PoisonError::into_inner);
-        let bulk = bulk.as_ref()?;
+        let bulk = {
+            let bulk = self.bulk.lock().unwrap_or_else(PoisonError::into_inner);
+            bulk.clone()?
+        };
         if (bulk.segment, bulk.offset) != (location.segment, location.offset) {
             return None;
         }

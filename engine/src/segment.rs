@@ -222,7 +222,7 @@ impl Segment {
 
     /// Reads the change at a location in this segment.
     pub(crate) fn change(&self, location: Location) -> Result<Change, Fault> {
-        one_of(self.changes(location.offset)?, location)
+        one_of(&self.changes(location.offset)?, location)
     }
 
     /// Reads all changes of a frame.
@@ -328,13 +328,12 @@ pub(crate) fn corrupt_at(location: Location, why: &'static str) -> Fault {
 }
 
 /// The change at a location, of those of its frame.
-pub(crate) fn one_of(mut changes: Vec<Change>, location: Location) -> Result<Change, Fault> {
-    let at = usize::from(location.change);
-    if at >= changes.len() {
+pub(crate) fn one_of(changes: &[Change], location: Location) -> Result<Change, Fault> {
+    let change = changes.get(usize::from(location.change)).cloned();
+    change.ok_or_else(|| {
         let why = "the frame has fewer changes than the directory says";
-        return Err(corrupt_at(location, why));
-    }
-    Ok(changes.swap_remove(at))
+        corrupt_at(location, why)
+    })
 }
 
 fn narrow(value: usize) -> u32 {

@@ -72,6 +72,8 @@ pub(crate) fn write(
     if !matches!(written, Ok(Some(_))) {
         // What cannot be removed is removed by the next opening.
         let _ = disk.remove(&Path::new(DIRECTORY).join(UNFINISHED));
+        // It may have its name already, though that is not known to last.
+        let _ = disk.remove(&path(beginning.head.number));
     }
     written
 }

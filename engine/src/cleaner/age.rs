@@ -27,12 +27,17 @@ pub(super) struct Ages {
 impl Ages {
     /// Milliseconds since a thing was made.
     pub(super) fn of(&mut self, what: Aged, made: Timestamp, now: Timestamp) -> u64 {
-        let seen = if made > now {
-            Some(*self.first_seen.entry(what).or_insert(now))
-        } else {
-            self.first_seen.get(&what).copied()
+        if made > now {
+            self.first_seen.entry(what).or_insert(now);
+        }
+        let since = match self.first_seen.get_mut(&what) {
+            Some(seen) => {
+                // The clock may have been put right in several steps.
+                *seen = now.min(*seen);
+                made.min(*seen)
+            }
+            None => made,
         };
-        let since = seen.map_or(made, |seen| seen.min(made));
         now.get().saturating_sub(since.get())
     }
 
@@ -58,6 +63,9 @@ mod tests {
         assert_eq!(ages.of(Aged::Segment(2), at(900), at(150)), 50);
         assert_eq!(ages.of(Aged::Segment(3), at(900), at(150)), 0);
         assert_eq!(ages.of(Aged::Segment(2), at(900), at(1000)), 900);
+        assert_eq!(ages.of(Aged::Segment(4), at(900), at(800)), 0);
+        assert_eq!(ages.of(Aged::Segment(4), at(900), at(200)), 0);
+        assert_eq!(ages.of(Aged::Segment(4), at(900), at(260)), 60);
         ages.forget(|what| *what == Aged::Segment(2));
         assert_eq!(ages.of(Aged::Segment(2), at(900), at(1000)), 100);
     }

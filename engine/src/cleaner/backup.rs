@@ -104,6 +104,8 @@ impl Cleaner {
             self.save(work)?;
             (checkpoints, damaged) = self.whole_checkpoints(work)?;
         }
+        // What is acknowledged by now is in this segment or before it.
+        let written = self.store.watermark.get().position.segment;
         self.writer.send(Errand::Rotate)?;
         work.cold.finish()?;
         // In this order: commits that come meanwhile begin a segment, whose base tells.
@@ -116,7 +118,8 @@ impl Cleaner {
             let (number, header) = (segment.header.number, segment.header);
             let bytes = self.length(number)?;
             let sealed = bytes < header.capacity;
-            if hot.is_empty() && (Some(number) == active || !sealed) {
+            let may_grow = number > written && (Some(number) == active || !sealed);
+            if hot.is_empty() && may_grow {
                 sequence = header.base;
                 continue;
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::age::Aged;
 use super::moving::Load;
-use super::{Cleaner, Work};
+use super::{Cleaner, Work, is_passing};
 use crate::cold::ColdSegment;
 use crate::commit::Change;
 use crate::errand::Errand;
@@ -35,6 +35,8 @@ pub(super) struct Sweep {
     left: Vec<u32>,
     /// In some of them something of what was deleted had to stay.
     stuck: bool,
+    /// What could not be read, first.
+    failed: Result<(), Error>,
 }
 
 /// A segment of which more lives is not worth cleaning.
@@ -145,6 +147,8 @@ impl Cleaner {
             self.rotate(work)?;
         }
         let (up_to, began) = (self.store.watermark.get().sequence, (self.clock)());
+        self.note_deleted(work);
+        self.tidy_quarantine(self.upkeep.retention_ms)?;
         work.cold.finish()?;
         let segments = self.finished(work).into_iter().rev();
         work.sweep = Some(Sweep {
@@ -153,6 +157,7 @@ impl Cleaner {
             began,
             left: segments.map(|segment| segment.header.number).collect(),
             stuck: false,
+            failed: Ok(()),
         });
         Ok(())
     }
@@ -173,18 +178,31 @@ impl Cleaner {
             let Some(segment) = self.store.log.cold.get(number) else {
                 continue;
             };
-            if !work.is_garbage(number) && self.holds(&segment, sweep.what)? {
-                self.clean(work, number)?;
-                sweep.stuck |= !work.is_garbage(number);
+            let swept = self.sweep_one(work, &segment, sweep.what);
+            sweep.stuck |= matches!(swept, Ok(false));
+            if let Err(error) = swept.map(drop) {
+                // The others can still be swept.
+                is_passing(&error)?;
+                sweep.failed = sweep.failed.and(Err(error));
             }
         }
+        sweep.failed?;
         if sweep.stuck {
             return Ok(());
         }
-        self.tidy_quarantine(self.upkeep.retention_ms)?;
         self.writer.send(Errand::Swept(sweep.up_to, sweep.began))?;
         work.ages.forget(|what| matches!(what, Aged::Deleted(_)));
         Ok(())
+    }
+
+    /// Cleans a segment if it has to be; says whether nothing of what was deleted is left in it.
+    fn sweep_one(&self, work: &mut Work, segment: &ColdSegment, what: Dead) -> Result<bool, Error> {
+        let number = segment.header.number;
+        if work.is_garbage(number) || !self.holds(segment, what)? {
+            return Ok(true);
+        }
+        self.clean(work, number)?;
+        Ok(work.is_garbage(number))
     }
 
     /// Sweeps everything at once.

@@ -4,17 +4,18 @@ use std::sync::Arc;
 
 use super::age::Aged;
 use super::cold::Dead;
-use super::{Cleaner, SKIPPED_MS, Work};
+use super::{Cleaner, Work, passed};
 use crate::errand::Errand;
 use crate::error::Error;
 use crate::log::Indexed;
-use crate::types::Timestamp;
 
 /// How long after a deletion the segment that holds what was deleted is ended, at the latest: so
 /// that the time after which it goes does not depend on how much is written.
 const ROTATE_AFTER_MS: u64 = 20 * 60 * 1000;
 /// Cold segments that are swept before something else has its turn.
 const SWEPT_AT_A_TIME: usize = 4;
+/// How long after a sweep that did not come to its end the next one begins.
+const SWEEP_AGAIN_MS: u64 = 20 * 60 * 1000;
 /// Segments that wait to be released before the cleaner does not rest any more.
 const BACKLOG_SEGMENTS: u64 = 2;
 /// How long garbage waits for a checkpoint when nothing else asks for one; and every checkpoint
@@ -34,12 +35,16 @@ impl Cleaner {
         let bytes: u64 = segments.iter().map(|segment| segment.bytes()).sum();
         let next = segments.get(1);
         // Asked for all, so that none that bears a time to come is seen too late.
-        for (segment, next) in segments.iter().zip(&segments[1..]) {
-            let number = Aged::Segment(segment.header.number);
-            self.age(work, number, next.started().get());
+        let mut ages = Vec::with_capacity(segments.len());
+        for (at, segment) in segments.iter().enumerate() {
+            let number = segment.header.number;
+            if log.active() != Some(number) {
+                let next = segments.get(at + 1);
+                let newest = next.map_or_else(|| self.store.state().time, |next| next.started());
+                ages.push(self.age(work, Aged::Segment(number), newest.get()));
+            }
         }
-        let newest = next.map_or_else(|| self.store.state().time, |next| next.started());
-        let age = self.age(work, Aged::Segment(oldest.header.number), newest.get());
+        let age = ages.first().copied().unwrap_or(0);
         let over = age > self.upkeep.retention_ms || bytes > self.upkeep.retention_bytes;
         let unread = |reader| next.is_none_or(|next| next.header.base > reader);
         let held = self.store.readers.slowest_held().is_some_and(unread);
@@ -64,8 +69,8 @@ impl Cleaner {
             .upkeep
             .checkpoint_bytes
             .max(2 * work.figures.checkpoint_bytes);
-        let waited = (self.clock)().get().saturating_sub(work.saved_at.get());
-        let garbage = work.figures.garbage_bytes;
+        let waited = passed(work.saved_at, (self.clock)());
+        let garbage = self.waiting_bytes(work);
         let durable = self.store.watermark.get().sequence;
         // So that a store to which little is written can be restored to more than one commit.
         let newest = work.kept.last().copied();
@@ -84,7 +89,7 @@ impl Cleaner {
         };
         let (up_to, rotated_at) = work.rotated;
         let now = (self.clock)();
-        let rotated_since = now.get().saturating_sub(rotated_at.get());
+        let rotated_since = passed(rotated_at, now);
         let since = Aged::Deleted(deleted.since);
         let age = self
             .age(work, since, deleted.since.get())
@@ -109,9 +114,10 @@ impl Cleaner {
             return Ok(());
         };
         let age = self.age(work, Aged::Deleted(deleted.since), deleted.since.get());
-        let due = age >= self.upkeep.retention_ms && (self.clock)() >= work.sweep_again;
-        if work.sweep.is_none() && due {
-            work.sweep_again = Timestamp::new((self.clock)().get() + SKIPPED_MS)?;
+        let now = (self.clock)();
+        let rested = passed(work.swept_at, now) >= SWEEP_AGAIN_MS;
+        if work.sweep.is_none() && rested && age >= self.upkeep.retention_ms {
+            work.swept_at = now;
             self.begin_sweep(work, Dead::Deleted)?;
         }
         self.sweep(work, self.paced.then_some(SWEPT_AT_A_TIME))

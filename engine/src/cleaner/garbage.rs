@@ -6,7 +6,6 @@ use super::{Cleaner, Work};
 use crate::error::{Error, Fault};
 use crate::quarantine;
 use crate::segment::{self, SegmentHeader};
-use crate::state::Deleted;
 
 /// A segment that nothing names.
 pub(super) struct Garbage {
@@ -38,10 +37,7 @@ impl Work {
 impl Cleaner {
     /// Gives a segment up: from now on nothing new names it.
     pub(super) fn free(&self, work: &mut Work, header: &SegmentHeader, end: u32) {
-        let deleted = self.store.state().deleted;
-        if let Some(Deleted { last, .. }) = deleted {
-            work.deleted = work.deleted.max(last);
-        }
+        self.note_deleted(work);
         let (number, bytes) = (header.number, u64::from(end));
         work.garbage.push(Garbage {
             number,
@@ -52,6 +48,19 @@ impl Cleaner {
         });
         work.figures.garbage_bytes += bytes;
         self.publish(work);
+    }
+
+    /// Takes note of the last deletion, which the state forgets when it is swept out.
+    pub(super) fn note_deleted(&self, work: &mut Work) {
+        let deleted = self.store.state().deleted;
+        work.deleted = deleted.map_or(work.deleted, |deleted| work.deleted.max(deleted.last));
+    }
+
+    /// Bytes of files that another checkpoint would let go.
+    pub(super) fn waiting_bytes(&self, work: &Work) -> u64 {
+        let needed = work.needed();
+        let waiting = work.garbage.iter().filter(|garbage| garbage.freed > needed);
+        waiting.map(|garbage| garbage.bytes).sum()
     }
 
     /// Whether another checkpoint would let a file go.

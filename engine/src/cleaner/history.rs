@@ -62,6 +62,23 @@ impl Work {
 }
 
 impl Cleaner {
+    /// Takes files away that are called checkpoints and are none: they were named, but whether that
+    /// lasts could not be learned, nor could they be removed.
+    pub(super) fn remove_unknown(&self, work: &Work) -> Result<(), Error> {
+        let disk = &self.store.log.disk;
+        let directory = Path::new(checkpoint::DIRECTORY);
+        let names = disk
+            .list(directory)
+            .map_err(|source| Fault::of_io("list", directory, source))?;
+        let known = |number: &u32| work.kept.iter().any(|kept| kept.number == *number);
+        for number in names.iter().filter_map(|name| checkpoint::number(name)) {
+            if !known(&number) {
+                self.remove_named(number)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Takes older checkpoints away that are of no use any more, or take too much.
     pub(super) fn thin_out(&self, work: &mut Work) -> Result<(), Error> {
         while let Some(at) = self.superfluous(work) {
@@ -82,8 +99,9 @@ impl Cleaner {
     pub(super) fn replace_checkpoints(&self, work: &mut Work) -> Result<(), Error> {
         for _ in 0..KEPT {
             self.save(work)?;
+            self.end_history(work)?;
         }
-        self.end_history(work)
+        Ok(())
     }
 
     fn superfluous(&self, work: &mut Work) -> Option<usize> {
@@ -97,12 +115,15 @@ impl Cleaner {
             |first| first.header.number,
         );
         let oldest = work.kept[0];
+        let age = self.age(work, Aged::Checkpoint(oldest.number), oldest.time);
         let live: u64 = {
             let state = self.store.state();
             state.pools.values().map(|pool| pool.bytes).sum()
         };
         let allowed = (live / PART_OF_LIVE).max(log.spares.segment_bytes());
         if oldest.segment < begins
+            // Names of what was deleted stand in the checkpoint itself.
+            || age > self.upkeep.retention_ms
             || work.named_by_older().any(|garbage| garbage.must_go)
             || work.older_bytes() > allowed
         {
@@ -119,8 +140,16 @@ impl Cleaner {
     }
 
     fn remove_checkpoint(&self, work: &mut Work, at: usize) -> Result<(), Error> {
-        let disk = &self.store.log.disk;
         let number = work.kept[at].number;
+        self.remove_named(number)?;
+        // Not before: what it names may go from now on.
+        work.kept.remove(at);
+        work.ages.forget(|what| *what == Aged::Checkpoint(number));
+        Ok(())
+    }
+
+    fn remove_named(&self, number: u32) -> Result<(), Fault> {
+        let disk = &self.store.log.disk;
         let path = checkpoint::path(number);
         match disk.remove(&path) {
             // Its going may not have lasted yet.
@@ -129,11 +158,7 @@ impl Cleaner {
         }
         let directory = Path::new(checkpoint::DIRECTORY);
         disk.sync_directory(directory)
-            .map_err(|source| Fault::of_io("make a name last for", directory, source))?;
-        // Not before: what it names may go from now on.
-        work.kept.remove(at);
-        work.ages.forget(|what| *what == Aged::Checkpoint(number));
-        Ok(())
+            .map_err(|source| Fault::of_io("make a name last for", directory, source))
     }
 
     /// Milliseconds since something was made.

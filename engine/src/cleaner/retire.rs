@@ -1,5 +1,6 @@
 //! Retiring a segment of the log: what lives in it moves, then nothing needs it.
 
+use super::age::Aged;
 use super::moving::Load;
 use super::{Cleaner, Work};
 use crate::commit::{Change, Part};
@@ -34,6 +35,8 @@ impl Cleaner {
         self.unload(work, &mut load)?;
         work.first_hot = number + 1;
         self.store.log.forget_before(number + 1);
+        let is_gone = |what: &Aged| matches!(what, Aged::Segment(gone) if *gone <= number);
+        work.ages.forget(is_gone);
         work.figures.retired += 1;
         self.free(work, &indexed.header, indexed.end());
         Ok(())

@@ -58,6 +58,7 @@ impl Cleaner {
         work.figures.checkpoints += 1;
         work.figures.checkpoint_bytes = written.bytes;
         self.publish(work);
+        self.remove_unknown(work)?;
         self.thin_out(work)
     }
 }

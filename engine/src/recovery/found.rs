@@ -91,7 +91,7 @@ impl Found {
             match read {
                 Ok(found) => {
                     let newest = Written::new(&found.head, found.bytes);
-                    kept.checkpoints = self.older(disk, &self.checkpoints[..at], damaged)?;
+                    kept.checkpoints = self.older(disk, &self.checkpoints[..at], damaged);
                     kept.checkpoints.push(newest);
                     return Ok((Some(found), kept));
                 }
@@ -108,18 +108,17 @@ impl Found {
         disk: &Arc<dyn Disk>,
         numbers: &[u32],
         damaged: &mut Vec<Fault>,
-    ) -> Result<Vec<Written>, Fault> {
+    ) -> Vec<Written> {
         let mut older = Vec::new();
         for &number in numbers {
             let head = checkpoint::head(disk.as_ref(), number)
                 .and_then(|(head, bytes)| self.ours(&head).map(|()| (head, bytes)));
             match head {
                 Ok((head, bytes)) => older.push(Written::new(&head, bytes)),
-                Err(fault @ Fault::Corrupt { .. }) => damaged.push(fault),
-                Err(fault) => return Err(fault),
+                Err(fault) => damaged.push(fault),
             }
         }
-        Ok(older)
+        older
     }
 
     fn ours(&self, head: &Head) -> Result<(), Fault> {

@@ -1,29 +1,8 @@
 //! How far back a backup can be restored, what that costs, and that it keeps nothing too long.
 
-use std::sync::Arc;
-
-use syncline_engine::disk::{Disk, SimDisk};
-use syncline_engine::{BackupOptions, Engine, Options, RestoreOptions, Sequence, Wish, restore_on};
-
-use crate::scene::{HOUR, MINUTE, Scene, check, dataset, fill, value_of, write};
-
-fn shared(disk: &SimDisk) -> Arc<dyn Disk> {
-    Arc::new(disk.clone())
-}
-
-/// Writes about 9 KB.
-fn filler(engine: &Engine, number: u32) {
-    let id = dataset(2, number, "filler");
-    write(engine, &id, "key", &format!("{number:9000}"));
-}
-
-fn backup(engine: &Engine) -> (SimDisk, Sequence) {
-    let target = SimDisk::new(8);
-    let made = engine
-        .backup_on(&shared(&target), &BackupOptions::default())
-        .unwrap();
-    (target, made.earliest)
-}
+use crate::scene::{
+    HOUR, MINUTE, Scene, backup, check, dataset, delete, fill, filler, restored_at, value_of, write,
+};
 
 #[test]
 fn a_backup_reaches_back_over_half_of_the_retention_and_more() {
@@ -46,25 +25,13 @@ fn a_backup_reaches_back_over_half_of_the_retention_and_more() {
         if hour < 56 || hour % 7 != 0 {
             continue;
         }
-        let (target, earliest) = backup(&engine);
+        let (target, made) = backup(&engine);
+        let earliest = made.earliest;
         let reached = hours.iter().filter(|at| **at >= earliest).count();
         assert!(reached >= 12, "{reached} hours at {hour}");
         assert!(reached <= 26, "{reached} hours at {hour}");
         for (at, sequence) in hours.iter().enumerate().filter(|(_, s)| **s >= earliest) {
-            let again = SimDisk::new(9);
-            let options = RestoreOptions {
-                sequence: Some(*sequence),
-                ..RestoreOptions::default()
-            };
-            restore_on(&shared(&target), &shared(&again), &options).unwrap();
-            let restored = Engine::open_on(
-                shared(&again),
-                Options {
-                    threads: false,
-                    ..Options::default()
-                },
-            )
-            .unwrap();
+            let restored = restored_at(&target, sequence.get());
             assert_eq!(
                 value_of(&restored, &clock, "hour"),
                 Some(at.to_string()),
@@ -95,12 +62,7 @@ fn what_is_deleted_goes_in_time_though_older_checkpoints_are_kept() {
             .iter()
             .any(|path| path.starts_with("cold"))
     );
-    engine
-        .commit(Wish::DeleteIdentity {
-            pool: secret.pool,
-            identity: secret.identity,
-        })
-        .unwrap();
+    delete(&engine, &secret);
     busy(25);
     assert_eq!(scene.holding(b"very-secret"), [] as [std::path::PathBuf; 0]);
     check(&engine, 60, 0);
@@ -117,30 +79,4 @@ fn older_checkpoints_go_when_they_keep_too_much() {
     let live = engine.stats().bytes + 60 * (4 * 25 + 200 + 220);
     let allowed = live * 3 / 2 + scene.retention_bytes + 6 * (64 << 10) + 2 * (64 << 10);
     assert!(scene.bytes() <= allowed, "{} > {allowed}", scene.bytes());
-}
-
-#[test]
-fn a_clock_that_was_ahead_does_not_keep_things_until_it_is_right() {
-    let scene = Scene::new(u64::MAX / 2);
-    let engine = scene.open();
-    fill(&engine, 60, 0);
-    let secret = dataset(1, 500, "data");
-    scene.clock_forward(1000 * 24 * HOUR);
-    write(&engine, &secret, "key", &"very-secret-value".repeat(50));
-    engine
-        .commit(Wish::DeleteIdentity {
-            pool: secret.pool,
-            identity: secret.identity,
-        })
-        .unwrap();
-    scene.clock_back(1000 * 24 * HOUR);
-    // Times of commits never go back, and so all that follow bear the wrong one, too.
-    for hour in 0..26 {
-        filler(&engine, hour);
-        scene.pass(&engine, HOUR);
-    }
-    assert_eq!(scene.holding(b"very-secret"), [] as [std::path::PathBuf; 0]);
-    let kept = scene.files("hot").len();
-    assert!(kept > 2, "what is younger than the retention stays: {kept}");
-    check(&engine, 60, 0);
 }

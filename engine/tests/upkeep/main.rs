@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod clocks;
 #[path = "../data/mod.rs"]
 mod data;
 mod history;
+mod older;
 mod regressions;
 mod scene;
 

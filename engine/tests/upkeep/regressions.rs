@@ -9,7 +9,9 @@ use syncline_engine::{
     DatasetId, Engine, Expected, MetadataKey, ModifiedBy, Proposal, Scope, Wish,
 };
 
-use crate::scene::{HOUR, MINUTE, Scene, check, dataset, fill, long, put, update, value_of, write};
+use crate::scene::{
+    HOUR, MINUTE, Scene, check, dataset, delete, fill, filler, long, put, update, value_of, write,
+};
 
 fn secretly(engine: &Engine) -> DatasetId {
     fill(engine, 30, 1);
@@ -195,4 +197,28 @@ fn what_was_written_in_bulk_is_moved_without_reading_it_for_each_part() {
     }
     let reads = reads.load(Ordering::Relaxed);
     assert!(reads < 400, "{reads} reads");
+}
+
+#[test]
+fn a_frame_that_does_not_hold_stops_no_sweep_of_other_segments() {
+    let scene = Scene::new(u64::MAX / 2);
+    let engine = scene.open();
+    fill(&engine, 100, 0);
+    let secret = dataset(1, 5000, "data");
+    write(&engine, &secret, "key", &long("very-secret-value"));
+    for number in 0..60 {
+        filler(&engine, number);
+    }
+    scene.pass(&engine, 26 * HOUR);
+    let cold = scene.files("cold");
+    let held = scene.holding(b"very-secret");
+    assert!(cold.len() > 2 && !held.contains(&cold[0]), "{held:?}");
+    assert!(held.iter().all(|path| path.starts_with("cold")), "{held:?}");
+    scene.disk.flip_bit(&cold[0], 30_000, 3);
+    delete(&engine, &secret);
+    for _ in 0..26 * 12 {
+        scene.clock_forward(5 * MINUTE);
+        let _ = engine.maintain();
+    }
+    assert_eq!(scene.holding(b"very-secret"), [] as [PathBuf; 0]);
 }

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::data;
-use syncline_engine::disk::SimDisk;
-use syncline_engine::{DatasetId, Engine, Listing, Options, Timestamp, Wish};
+use syncline_engine::disk::{Disk, SimDisk};
+use syncline_engine::{
+    Backup, BackupOptions, DatasetId, Engine, Listing, Options, RestoreOptions, Sequence,
+    Timestamp, Wish, restore_on,
+};
 
 pub const MINUTE: u64 = 60_000;
 pub const HOUR: u64 = 60 * MINUTE;
@@ -141,4 +144,44 @@ pub fn check(engine: &Engine, identities: u32, generation: u32) {
             );
         }
     }
+}
+
+/// Writes about 9 KB.
+pub fn filler(engine: &Engine, number: u32) {
+    let id = dataset(2, number, "filler");
+    write(engine, &id, "key", &format!("{number:9000}"));
+}
+
+/// Deletes the identity of a dataset.
+pub fn delete(engine: &Engine, id: &DatasetId) {
+    let DatasetId { pool, identity, .. } = *id;
+    engine
+        .commit(Wish::DeleteIdentity { pool, identity })
+        .unwrap();
+}
+
+fn shared(disk: &SimDisk) -> Arc<dyn Disk> {
+    Arc::new(disk.clone())
+}
+
+pub fn backup(engine: &Engine) -> (SimDisk, Backup) {
+    let target = SimDisk::new(8);
+    let made = engine.backup_on(&shared(&target), &BackupOptions::default());
+    (target, made.unwrap())
+}
+
+/// A backup as a store that ends with a commit.
+pub fn restored_at(backup: &SimDisk, sequence: u64) -> Engine {
+    let again = SimDisk::new(9);
+    let options = RestoreOptions {
+        sequence: Some(Sequence::new(sequence)),
+        ..RestoreOptions::default()
+    };
+    restore_on(&shared(backup), &shared(&again), &options)
+        .unwrap_or_else(|error| panic!("to {sequence}: {error}"));
+    let options = Options {
+        threads: false,
+        ..Options::default()
+    };
+    Engine::open_on(shared(&again), options).unwrap()
 }
