@@ -10,6 +10,20 @@ use crate::types::{Sequence, invalid};
 use crate::{checkpoint, root};
 
 /// How a backup is made.
+///
+/// ```
+/// use syncline_engine::BackupOptions;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let (data, safe) = (_home.path().join("data"), _home.path().join("safe"));
+/// std::fs::write(data.join("keys.toml"), "of the program around the store")?;
+/// let options = BackupOptions { beside: vec!["keys.toml".into()] };
+/// engine.backup(&safe, &options)?;
+/// assert!(safe.join("keys.toml").exists());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct BackupOptions {
     /// Names of files in the data directory that are not the store's own and belong to it all the
@@ -18,6 +32,19 @@ pub struct BackupOptions {
 }
 
 /// A backup that was made.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let safe = _home.path().join("safe");
+/// let backup = engine.backup(&safe, &Default::default())?;
+/// assert!(backup.earliest <= backup.sequence);
+/// println!("{} of {} bytes were copied", backup.copied_bytes, backup.bytes);
+/// # assert!(backup.copied_bytes <= backup.bytes);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Backup {
     /// The last commit in it.

@@ -29,6 +29,7 @@ use crate::types::Sequence;
 pub(crate) const PROBLEMS_MAX: usize = 1000;
 
 /// What a check found.
+#[doc = include_str!("examples/check/checked.md")]
 #[derive(Clone, Debug, Default)]
 pub struct Checked {
     /// What does not hold, at most 1,000; a store without any is sound.
@@ -60,6 +61,7 @@ pub struct Checked {
 
 impl Checked {
     /// Whether everything holds.
+    #[doc = include_str!("examples/check/is_sound.md")]
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.problems.is_empty()
@@ -67,6 +69,7 @@ impl Checked {
 }
 
 /// Something that does not hold.
+#[doc = include_str!("examples/check/problem.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The file, relative to the data directory.
@@ -90,6 +93,7 @@ impl std::fmt::Display for Problem {
 }
 
 /// Something worth knowing that is no damage.
+#[doc = include_str!("examples/check/check_note.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckNote {
     /// The file, relative to the data directory.
@@ -99,6 +103,7 @@ pub struct CheckNote {
 }
 
 /// Where a crash cut the log.
+#[doc = include_str!("examples/check/torn_end.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TornEnd {
     /// The segment, relative to the data directory.
@@ -110,6 +115,7 @@ pub struct TornEnd {
 }
 
 /// How far a check has come.
+#[doc = include_str!("examples/check/progress.md")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes verified.
@@ -121,7 +127,7 @@ pub struct Progress {
 /// Verifies every byte and every count of the store or backup in a directory, and changes nothing
 /// in it (but the text of `LOCK`). `progress` is told now and then how far it has come. Memory is
 /// bounded by the directory of datasets, as for opening.
-///
+#[doc = include_str!("examples/check/check.md")]
 /// # Errors
 /// [`Fault::Locked`] if a process has the store open, [`Fault::Io`] if there is no such directory
 /// or something cannot be read. What does not hold is no error: it is in the answer.
@@ -133,7 +139,7 @@ pub fn check(
 }
 
 /// As [`check`], on a disk of the caller's.
-///
+#[doc = include_str!("examples/check/check_on.md")]
 /// # Errors
 /// Those of [`check`].
 pub fn check_on(disk: Arc<dyn Disk>, mut progress: impl FnMut(Progress)) -> Result<Checked, Error> {

@@ -94,6 +94,20 @@ struct Work {
 }
 
 /// What the cleaner did since the store was opened, and what it is at.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// engine.compact()?;
+/// let upkept = engine.upkeep();
+/// assert!(upkept.checkpoint_bytes > 0);
+/// if let Some(fault) = upkept.trouble {
+///     eprintln!("the next attempt may help: {fault}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Upkept {
     /// Checkpoints written.

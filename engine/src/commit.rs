@@ -146,6 +146,17 @@ pub(crate) struct Facts {
 
 /// Counts between these two, exclusively, belong to what was lost when the store was restored to a
 /// time before them. Who knows one must be told everything anew.
+///
+/// ```
+/// use syncline_engine::{Gap, SyncCount};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // It was restored as it was at 7; what it was told up to then is still true.
+/// let gap = Gap { from: SyncCount::new(7)?, to: SyncCount::new(68_719_476_743)? };
+/// let lost = |count: SyncCount| gap.from < count && count < gap.to;
+/// assert!(lost(SyncCount::new(8)?) && !lost(gap.from) && !lost(gap.to));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap {
     /// The count that was restored.

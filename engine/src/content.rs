@@ -13,6 +13,23 @@ use crate::types::{
 };
 
 /// A dataset with everything that is true of it, wherever it is.
+///
+/// ```
+/// use syncline_engine::{DatasetId, DatasetName, Exported, Scope, Wish};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// for exported in engine.export(Scope::All)? {
+///     if let Exported::Dataset { dataset, content } = exported? {
+///         assert_eq!(content.records.len(), 2);
+///         // Another dataset that is the same:
+///         let dataset = DatasetId { name: DatasetName::parse("copy")?, ..dataset };
+///         engine.commit(Wish::Import { dataset, content })?;
+///     }
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
     /// Its count, at least 1.
@@ -37,6 +54,22 @@ impl Content {
     ///
     /// # Errors
     /// The first rule that is broken.
+    ///
+    /// ```
+    /// use syncline_engine::{Exported, Scope};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, _) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// for told in engine.export(Scope::All)? {
+    ///     if let Exported::Dataset { mut content, .. } = told? {
+    ///         content.check()?;
+    ///         content.records.reverse();
+    ///         assert!(content.check().is_ok() == (content.records.len() < 2));
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn check(&self) -> Result<(), Invalid> {
         let top = self.sync_count;
         if top == SyncCount::ZERO || self.floor > top {

@@ -29,6 +29,7 @@ use crate::writer::Writer;
 
 /// A store. Clones share it and are cheap; it may be used from any thread. The last one that is
 /// dropped closes it like [`Engine::close`].
+#[doc = include_str!("examples/engine/engine.md")]
 #[derive(Clone)]
 pub struct Engine {
     inner: Arc<Inner>,
@@ -45,6 +46,7 @@ struct Inner {
 }
 
 /// Figures of a store.
+#[doc = include_str!("examples/engine/figures.md")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Pools that have identities, or had some.
@@ -73,7 +75,7 @@ pub struct Stats {
 
 impl Engine {
     /// Opens the store in a directory, which is made if it does not exist.
-    ///
+    #[doc = include_str!("examples/engine/open.md")]
     /// # Errors
     /// [`Fault::Locked`] if another process has it, [`Fault::Corrupt`] if bytes that were durable
     /// do not hold, [`Fault::Version`] if a later version wrote it, [`Fault::Io`] and
@@ -89,7 +91,7 @@ impl Engine {
     }
 
     /// Opens the store on a disk of the caller's.
-    ///
+    #[doc = include_str!("examples/engine/open_on.md")]
     /// # Errors
     /// Those of [`Engine::open`].
     #[expect(clippy::needless_pass_by_value, reason = "the store keeps the disk")]
@@ -147,7 +149,7 @@ impl Engine {
 
     /// Blocks until the proposal is durable or refused. May read the disk first, and may run the
     /// log itself.
-    ///
+    #[doc = include_str!("examples/engine/commit.md")]
     /// # Errors
     /// Refusals, after which nothing changed; faults, after which the outcome is unknown until the
     /// store is reopened.
@@ -157,7 +159,7 @@ impl Engine {
 
     /// Hands over a proposal without blocking, for async callers on any runtime; the future
     /// resolves as [`Engine::commit`] returns. Dropping it does not take the proposal back.
-    ///
+    #[doc = include_str!("examples/engine/commit_future.md")]
     /// # Errors
     /// The proposal, if a page that it needs is not in memory: call [`Engine::commit`] where
     /// blocking is allowed.
@@ -170,12 +172,14 @@ impl Engine {
     }
 
     /// Many proposals, in order, that share syncs: each is durable or refused on its own.
+    #[doc = include_str!("examples/engine/commit_all.md")]
     #[must_use]
     pub fn commit_all(&self, proposals: Vec<Proposal>) -> Vec<Result<Receipt, Error>> {
         self.inner.writer.commit_all(proposals)
     }
 
     /// A view that may read the disk, so its calls may block.
+    #[doc = include_str!("examples/engine/reader.md")]
     #[must_use]
     pub fn reader(&self) -> Reader<'_> {
         Reader {
@@ -185,6 +189,7 @@ impl Engine {
     }
 
     /// A view that answers from memory or with [`Error::NotResident`], without blocking.
+    #[doc = include_str!("examples/engine/resident_reader.md")]
     #[must_use]
     pub fn resident_reader(&self) -> Reader<'_> {
         Reader {
@@ -194,7 +199,7 @@ impl Engine {
     }
 
     /// The commits after a cursor.
-    ///
+    #[doc = include_str!("examples/engine/feed.md")]
     /// # Errors
     /// [`Refusal::ForeignCursor`](crate::Refusal::ForeignCursor) if it is not from this store.
     pub fn feed(&self, cursor: Cursor) -> Result<Feed, Error> {
@@ -203,7 +208,7 @@ impl Engine {
 
     /// A consistent copy of everything, a pool or an identity, as it is now, whatever is written
     /// while it is read. Memory stays bounded.
-    ///
+    #[doc = include_str!("examples/engine/export.md")]
     /// # Errors
     /// [`Refusal::NoSuch`](crate::Refusal::NoSuch) if there is no such pool or identity,
     /// [`Refusal::Busy`](crate::Refusal::Busy) if eight exports are under way.
@@ -214,7 +219,7 @@ impl Engine {
     /// Goes on with an export behind a position. It must have been [suspended](Export::suspend)
     /// there and be kept still, or nothing of what it tells may have changed since it began, for
     /// instance because nobody writes.
-    ///
+    #[doc = include_str!("examples/engine/resume_export.md")]
     /// # Errors
     /// [`Refusal::ExportGone`](crate::Refusal::ExportGone) if neither holds,
     /// [`Refusal::ForeignCursor`](crate::Refusal::ForeignCursor) if the position is from another
@@ -225,12 +230,14 @@ impl Engine {
     }
 
     /// Behind the newest durable commit.
+    #[doc = include_str!("examples/engine/head.md")]
     #[must_use]
     pub fn head(&self) -> Cursor {
         self.cursor(self.inner.store.watermark.get().sequence)
     }
 
     /// Before the oldest commit that the feed reaches.
+    #[doc = include_str!("examples/engine/tail.md")]
     #[must_use]
     pub fn tail(&self) -> Cursor {
         let found = self.inner.store.log.place_after(Sequence::ZERO);
@@ -238,6 +245,7 @@ impl Engine {
     }
 
     /// Before every commit that was made at a time or later, and not far before.
+    #[doc = include_str!("examples/engine/cursor_before.md")]
     #[must_use]
     pub fn cursor_before(&self, time: Timestamp) -> Cursor {
         let found = self.inner.store.log.place_before(time);
@@ -252,6 +260,7 @@ impl Engine {
     }
 
     /// Figures, summed over the pools and segments.
+    #[doc = include_str!("examples/engine/stats.md")]
     #[must_use]
     pub fn stats(&self) -> Stats {
         let store = &self.inner.store;
@@ -275,12 +284,14 @@ impl Engine {
     }
 
     /// How far each [named](Feed::named) reader of the feed is behind.
+    #[doc = include_str!("examples/engine/readers.md")]
     #[must_use]
     pub fn readers(&self) -> Vec<ReaderLag> {
         self.inner.store.lags(self.inner.cleaner.now())
     }
 
     /// What the store's own thread did to keep the directory small.
+    #[doc = include_str!("examples/engine/upkeep.md")]
     #[must_use]
     pub fn upkeep(&self) -> Upkept {
         self.inner.cleaner.figures()
@@ -288,7 +299,7 @@ impl Engine {
 
     /// Does at once what the store's own thread does from time to time: releases old segments of
     /// the log, cleans, writes a checkpoint if one is due. A store without threads needs it called.
-    ///
+    #[doc = include_str!("examples/engine/maintain.md")]
     /// # Errors
     /// Faults of reading and writing; nothing is lost by them, and it may be tried again.
     pub fn maintain(&self) -> Result<(), Error> {
@@ -297,7 +308,7 @@ impl Engine {
 
     /// Like [`Engine::maintain`], and does what is not due yet: the directory is as small after it
     /// as retention allows.
-    ///
+    #[doc = include_str!("examples/engine/compact.md")]
     /// # Errors
     /// Those of [`Engine::maintain`].
     pub fn compact(&self) -> Result<(), Error> {
@@ -307,7 +318,7 @@ impl Engine {
     /// Takes every byte of what was deleted or replaced out of the directory, at once. The feed
     /// ends before the present, so readers that are behind are cut off: the answer names those that
     /// are [known](Feed::named). Exports under way end, too.
-    ///
+    #[doc = include_str!("examples/engine/purge.md")]
     /// # Errors
     /// Those of [`Engine::maintain`]; then it may have been done in part, and is to be repeated.
     pub fn purge(&self) -> Result<Purged, Error> {
@@ -319,7 +330,7 @@ impl Engine {
     /// must be empty or not exist; it gets its name when it is whole. On the same file system its
     /// files are links, so that it takes next to no time and no space but that of what the store
     /// deletes later.
-    ///
+    #[doc = include_str!("examples/engine/backup.md")]
     /// # Errors
     /// A refusal if something has the name already, or if the backup was cut off by a
     /// [purge](Engine::purge); faults of reading and writing. The store is as it was, and nothing
@@ -341,7 +352,7 @@ impl Engine {
     }
 
     /// Like [`Engine::backup`], on an empty disk of the caller's.
-    ///
+    #[doc = include_str!("examples/engine/backup_on.md")]
     /// # Errors
     /// Those of [`Engine::backup`]; then the disk is to be thrown away.
     pub fn backup_on(
@@ -353,12 +364,14 @@ impl Engine {
     }
 
     /// What opening found.
+    #[doc = include_str!("examples/engine/recovery.md")]
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.inner.recovery
     }
 
     /// Why writes are refused since a write or sync failed, if one did.
+    #[doc = include_str!("examples/engine/halted.md")]
     #[must_use]
     pub fn halted(&self) -> Option<Arc<str>> {
         self.inner.writer.halted().cloned()
@@ -366,7 +379,7 @@ impl Engine {
 
     /// Refuses new writes, finishes those that wait, and marks the log as cleanly closed. Reads go
     /// on. Closing again does nothing.
-    ///
+    #[doc = include_str!("examples/engine/close.md")]
     /// # Errors
     /// [`Fault::Halted`] if the store was halted before; faults of writing the mark. Everything
     /// acknowledged is durable all the same.

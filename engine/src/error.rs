@@ -11,6 +11,21 @@ use crate::types::{
 };
 
 /// What an operation of the engine may answer instead of its result.
+///
+/// ```
+/// use syncline_engine::{Error, Wish};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// match engine.commit(Wish::Republish { dataset: settings }) {
+///     Ok(receipt) => println!("durable as {}", receipt.sequence),
+///     Err(Error::Refusal(refusal)) => println!("no, and nothing changed: {refusal}"),
+///     Err(Error::Fault(fault)) => return Err(fault.into()),
+///     Err(Error::NotResident) => unreachable!("only readers answer so"),
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Error)]
 pub enum Error {
     /// The engine said no; nothing changed.
@@ -41,6 +56,19 @@ impl From<Invalid> for Error {
 }
 
 /// A polite no. Nothing changed, and the caller may know why.
+///
+/// ```
+/// use syncline_engine::{Refusal, RecordKey, SyncCount};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let refusal = Refusal::Conflict {
+///     key: RecordKey::parse("theme")?,
+///     server: SyncCount::new(5)?,
+///     client: SyncCount::new(3)?,
+/// };
+/// assert_eq!(refusal.to_string(), "Current SyncCount for: theme is: 5 not: 3");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// A value that breaks a rule whatever the state.
@@ -106,6 +134,12 @@ pub enum Refusal {
 }
 
 /// What a metadata key was found to hold.
+///
+/// ```
+/// use syncline_engine::{Found, Sequence};
+///
+/// assert_eq!(Found::Version(Sequence::new(7)).to_string(), "version 7");
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Found {
     /// No value.
@@ -124,6 +158,20 @@ impl std::fmt::Display for Found {
 }
 
 /// What does not exist.
+///
+/// ```
+/// use syncline_engine::{Error, PoolId, Refusal, Scope, Subject};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let pool = PoolId::parse("us-east-1:00")?;
+/// let Err(Error::Refusal(Refusal::NoSuch(missing))) = engine.export(Scope::Pool(pool)) else {
+///     return Err("there is no such pool".into());
+/// };
+/// assert_eq!(missing, Subject::Pool(Box::new(pool)));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Subject {
     /// A dataset, never written or deleted.
@@ -138,6 +186,16 @@ pub enum Subject {
 }
 
 /// A configured limit.
+///
+/// ```
+/// use syncline_engine::{Limit, Refusal};
+///
+/// let refusal = Refusal::LimitExceeded { limit: Limit::RecordsPerDataset, max: 1024 };
+/// assert_eq!(
+///     refusal.to_string(),
+///     "the number of records of the dataset would pass the limit of 1024"
+/// );
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum Limit {
     /// [`Limits::datasets_per_identity`](crate::Limits::datasets_per_identity).
@@ -158,6 +216,21 @@ pub enum Limit {
 }
 
 /// An incident: what was being done to which file, and why it failed.
+///
+/// ```
+/// use std::error::Error as _;
+/// use syncline_engine::{Error, Fault, inspect};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let home = tempfile::tempdir()?;
+/// let Err(Error::Fault(fault)) = inspect(home.path().join("nowhere")) else {
+///     return Err("there is no such directory".into());
+/// };
+/// // What was being done to which file; the system's own words are its source.
+/// assert!(matches!(&fault, Fault::Io { path, .. } if path.ends_with("nowhere")));
+/// assert!(fault.source().is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Error)]
 pub enum Fault {
     /// The operating system refused.

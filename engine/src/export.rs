@@ -29,6 +29,7 @@ use crate::types::{
 const READER: &str = "export";
 
 /// Something that an export tells, in the order in which it is to be imported.
+#[doc = include_str!("examples/export/exported.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exported {
     /// A pool; its identities follow.
@@ -68,6 +69,7 @@ pub enum Exported {
 }
 
 /// How far an export is.
+#[doc = include_str!("examples/export/export_progress.md")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ExportProgress {
     /// Datasets told.
@@ -92,6 +94,7 @@ pub struct ExportProgress {
 /// with [`Refusal::ExportOverrun`] if it keeps more than that, if what changes meanwhile takes too
 /// much memory, or if the store is [purged](crate::Engine::purge). After an error it tells nothing
 /// more.
+#[doc = include_str!("examples/export/export.md")]
 pub struct Export {
     store: Arc<Store>,
     /// `None`: it is suspended.
@@ -134,6 +137,7 @@ impl Export {
 
     /// The commit after which the store is told: a feed opened here goes on where the export ends,
     /// without a gap and without an overlap.
+    #[doc = include_str!("examples/export/cursor.md")]
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -143,12 +147,14 @@ impl Export {
     }
 
     /// What it tells of.
+    #[doc = include_str!("examples/export/scope.md")]
     #[must_use]
     pub fn scope(&self) -> Scope {
         self.walk().snapshot.scope
     }
 
     /// Behind what it told last; see [`Engine::resume_export`](crate::Engine::resume_export).
+    #[doc = include_str!("examples/export/position.md")]
     #[must_use]
     pub fn position(&self) -> ExportPosition {
         let walk = self.walk();
@@ -161,6 +167,7 @@ impl Export {
     }
 
     /// How far it is.
+    #[doc = include_str!("examples/export/progress.md")]
     #[must_use]
     pub fn progress(&self) -> ExportProgress {
         let Walk { snapshot, done, .. } = self.walk();
@@ -176,6 +183,7 @@ impl Export {
     /// Stops telling, and keeps what is needed to [go on](crate::Engine::resume_export) until the
     /// store is closed. At most eight exports are kept, those under way included; newer ones take
     /// the place of the oldest.
+    #[doc = include_str!("examples/export/suspend.md")]
     #[must_use]
     pub fn suspend(mut self) -> ExportPosition {
         let position = self.position();

@@ -24,6 +24,7 @@ use crate::types::{
 };
 
 /// A commit that the feed tells of.
+#[doc = include_str!("examples/feed/feed_commit.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FeedCommit {
     /// Right behind this commit.
@@ -37,6 +38,7 @@ pub struct FeedCommit {
 }
 
 /// A change that the feed tells of.
+#[doc = include_str!("examples/feed/feed_change.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FeedChange {
     /// Records of a dataset were written or removed.
@@ -85,6 +87,7 @@ pub enum FeedChange {
 }
 
 /// A reader of commits, in order, from a cursor on.
+#[doc = include_str!("examples/feed/feed.md")]
 pub struct Feed {
     store: Arc<Store>,
     /// The last commit that was read.
@@ -118,6 +121,7 @@ impl Feed {
     /// Gives the reader a name under which [`Engine::readers`](crate::Engine::readers) tells how
     /// far it is. As long as it lives the log is kept that it has not read yet, beyond retention,
     /// up to [`Options::pin_bytes`](crate::Options::pin_bytes).
+    #[doc = include_str!("examples/feed/named.md")]
     #[must_use]
     pub fn named(mut self, name: &str) -> Self {
         self.registered = Some(self.store.readers.register(name.into(), self.sequence));
@@ -125,6 +129,7 @@ impl Feed {
     }
 
     /// Right behind the last commit that [`Feed::read`] went over; store it to go on from here.
+    #[doc = include_str!("examples/feed/cursor.md")]
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         Cursor {
@@ -135,7 +140,7 @@ impl Feed {
 
     /// The next commits, about 1 MiB of log at most, or none if there are no more yet. Reads the
     /// disk, so it may block.
-    ///
+    #[doc = include_str!("examples/feed/read.md")]
     /// # Errors
     /// [`Fault::Corrupt`] if a frame does not hold, [`Fault::Io`] if it cannot be read, and
     /// [`Fault::Closed`] once the store is closed and everything was read;
@@ -224,12 +229,14 @@ impl Feed {
 
     /// Blocks until there is something to read; false if the time is over first or the store is
     /// closed.
+    #[doc = include_str!("examples/feed/wait.md")]
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
         self.store.watermark.wait(self.sequence, timeout)
     }
 
     /// Resolves when there is something to read or the store is closed, on any runtime.
+    #[doc = include_str!("examples/feed/changed.md")]
     pub fn changed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         Changed {
             store: Arc::clone(&self.store),

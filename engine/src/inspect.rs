@@ -14,6 +14,20 @@ use crate::segment::COLD;
 use crate::types::{Sequence, SyncCount};
 
 /// What is in a directory.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let data = _home.path().join("data");
+/// # let sequence = engine.head().sequence;
+/// # drop(engine);
+/// let found = syncline_engine::inspect(&data)?;
+/// assert_eq!((found.pools, found.datasets), (1, 1));
+/// assert_eq!(found.sequence, sequence);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Inspection {
     /// The id of the store, which its cursors carry.
@@ -49,6 +63,20 @@ pub struct Inspection {
 }
 
 /// How much of a cold segment lives.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let data = _home.path().join("data");
+/// # drop(engine);
+/// for segment in syncline_engine::inspect(&data)?.cold {
+///     let dead = segment.bytes - segment.live;
+///     println!("cold segment {}: {dead} bytes to be cleaned", segment.number);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ColdFill {
     /// The number in its file name.
@@ -61,12 +89,30 @@ pub struct ColdFill {
 
 impl Inspection {
     /// Bytes of frames in all cold segments.
+    ///
+    /// ```
+    /// use syncline_engine::{ColdFill, Inspection};
+    ///
+    /// let half = ColdFill { number: 1, bytes: 8192, live: 4096 };
+    /// let little = ColdFill { number: 2, live: 512, ..half };
+    /// let found = Inspection { cold: vec![half, little], ..Inspection::default() };
+    /// assert_eq!(found.cold_bytes(), 16_384);
+    /// ```
     #[must_use]
     pub fn cold_bytes(&self) -> u64 {
         self.cold.iter().map(|segment| segment.bytes).sum()
     }
 
     /// Bytes of them that the directory names.
+    ///
+    /// ```
+    /// use syncline_engine::{ColdFill, Inspection};
+    ///
+    /// let half = ColdFill { number: 1, bytes: 8192, live: 4096 };
+    /// let little = ColdFill { number: 2, live: 512, ..half };
+    /// let found = Inspection { cold: vec![half, little], ..Inspection::default() };
+    /// assert_eq!(found.cold_live_bytes(), 4608);
+    /// ```
     #[must_use]
     pub fn cold_live_bytes(&self) -> u64 {
         self.cold.iter().map(|segment| segment.live).sum()
@@ -75,6 +121,21 @@ impl Inspection {
 
 /// Reads the figures of the store in a directory, and changes nothing in it.
 ///
+/// ```
+/// use syncline_engine::inspect;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let data = _home.path().join("data");
+/// assert!(inspect(&data).is_err(), "the store is open");
+/// drop(engine);
+/// let found = inspect(&data)?;
+/// println!("{} datasets, {} bytes of log", found.datasets, found.log_bytes);
+/// # assert_eq!(found.datasets, 1);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// Those of opening a store; [`Fault::Io`] if there is no such directory.
 pub fn inspect(directory: impl AsRef<Path>) -> Result<Inspection, Error> {
@@ -82,6 +143,20 @@ pub fn inspect(directory: impl AsRef<Path>) -> Result<Inspection, Error> {
 }
 
 /// As [`inspect`], on a disk of the caller's.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline_engine::{disk::RealDisk, inspect_on};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let data = _home.path().join("data");
+/// # drop(engine);
+/// let found = inspect_on(Arc::new(RealDisk::existing(data)?))?;
+/// assert_eq!(found.torn_bytes, 0);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// Those of [`inspect`].

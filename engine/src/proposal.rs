@@ -8,6 +8,25 @@ use crate::types::{
 };
 
 /// What to change: all of it or nothing.
+///
+/// ```
+/// use syncline_engine::{DatasetId, DatasetName, ModifiedBy, Proposal, Wish};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let moved = DatasetId { name: DatasetName::parse("moved")?, ..settings.clone() };
+/// engine.commit(Proposal {
+///     wishes: vec![
+///         Wish::CopyDataset { from: settings.clone(), to: moved.clone() },
+///         Wish::DeleteDataset { dataset: settings.clone(), modified_by: ModifiedBy::Owner },
+///     ],
+///     ..Proposal::default()
+/// })?;
+/// assert!(engine.reader().dataset(&settings)?.is_none());
+/// assert!(engine.reader().dataset(&moved)?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Proposal {
     /// Kept with the commit and told by the feed; the engine does not look at it.
@@ -29,6 +48,17 @@ impl From<Wish> for Proposal {
 }
 
 /// One change that is wished for.
+///
+/// ```
+/// use syncline_engine::Wish;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// engine.commit(Wish::DeletePool { pool: settings.pool })?;
+/// assert_eq!(engine.reader().pool(&settings.pool), None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub enum Wish {
     /// Apply all patches to a dataset, which comes to be if it does not exist.
@@ -140,6 +170,20 @@ impl Wish {
     ///
     /// # Errors
     /// The first rule that is broken.
+    ///
+    /// ```
+    /// use syncline_engine::{Exported, Scope, Wish};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, _) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// for told in engine.export(Scope::All)? {
+    ///     if let Exported::Dataset { dataset, content } = told? {
+    ///         Wish::Import { dataset, content }.check_import()?;
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn check_import(&self) -> Result<(), Invalid> {
         match self {
             Self::Import { content, .. } => content.check(),
@@ -150,6 +194,18 @@ impl Wish {
 }
 
 /// Proof that a proposal is durable.
+///
+/// ```
+/// use syncline_engine::{Outcome, Wish};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let receipt = engine.commit(Wish::Republish { dataset: settings })?;
+/// assert_eq!(receipt.sequence, engine.head().sequence);
+/// assert!(matches!(receipt.outcomes[..], [Outcome::Rewritten(_)]));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The commit.
@@ -161,6 +217,23 @@ pub struct Receipt {
 }
 
 /// What became of a wish.
+///
+/// ```
+/// use syncline_engine::{ModifiedBy, Outcome, Wish};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let receipt = engine.commit(Wish::DeleteDataset {
+///     dataset: settings,
+///     modified_by: ModifiedBy::Owner,
+/// })?;
+/// let Outcome::DeletedDataset(was) = &receipt.outcomes[0] else {
+///     return Err("outcomes have the order of the wishes".into());
+/// };
+/// assert_eq!(was.records, 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// The dataset was updated.
@@ -193,6 +266,17 @@ pub enum Outcome {
 }
 
 /// A dataset that exists.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let info = engine.reader().dataset(&settings)?.ok_or("it exists")?;
+/// assert_eq!((info.sync_count.get(), info.records), (1, 2));
+/// assert_eq!(info.bytes, ("theme".len() + "dark".len() + "volume".len() + "7".len()) as u64);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatasetInfo {
     /// Its name.

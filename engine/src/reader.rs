@@ -20,6 +20,7 @@ use crate::types::{
 };
 
 /// What an identity has stored.
+#[doc = include_str!("examples/reader/identity_usage.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityUsage {
     /// The identity.
@@ -33,6 +34,7 @@ pub struct IdentityUsage {
 }
 
 /// What a pool has stored.
+#[doc = include_str!("examples/reader/pool_usage.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PoolUsage {
     /// The pool.
@@ -46,6 +48,7 @@ pub struct PoolUsage {
 }
 
 /// A metadata value.
+#[doc = include_str!("examples/reader/metadata_value.md")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
     /// Its key.
@@ -57,6 +60,7 @@ pub struct Metadata {
 }
 
 /// Which records to list. Records are ordered by sync count, then key.
+#[doc = include_str!("examples/reader/listing.md")]
 #[derive(Clone, Debug, Default)]
 pub struct Listing {
     /// Only records with a higher count; zero lists everything.
@@ -71,6 +75,7 @@ pub struct Listing {
 }
 
 /// A page of a listing.
+#[doc = include_str!("examples/reader/listed.md")]
 #[derive(Clone, Debug)]
 pub struct Listed {
     /// The dataset, or `None` if it does not exist now.
@@ -89,6 +94,7 @@ pub struct Listed {
 
 impl Listed {
     /// The records and tombstones of this page, without a copy.
+    #[doc = include_str!("examples/reader/records.md")]
     pub fn records(&self) -> impl ExactSizeIterator<Item = RecordRef<'_>> {
         self.records.iter()
     }
@@ -96,6 +102,7 @@ impl Listed {
 
 /// A view for reading; see [`Engine::reader`](crate::Engine::reader) and
 /// [`Engine::resident_reader`](crate::Engine::resident_reader).
+#[doc = include_str!("examples/reader/reader.md")]
 #[derive(Clone, Copy)]
 pub struct Reader<'a> {
     pub(crate) store: &'a Store,
@@ -104,7 +111,7 @@ pub struct Reader<'a> {
 
 impl Reader<'_> {
     /// Lists the records of a dataset that are newer than a count.
-    ///
+    #[doc = include_str!("examples/reader/list.md")]
     /// # Errors
     /// [`Refusal::NoSuchSyncCount`] if a dataset that was ever written has not reached
     /// [`Listing::since`]; faults of reading.
@@ -157,7 +164,7 @@ impl Reader<'_> {
     }
 
     /// Describes a dataset; `None` if it does not exist.
-    ///
+    #[doc = include_str!("examples/reader/dataset.md")]
     /// # Errors
     /// Faults of reading.
     pub fn dataset(&self, dataset: &DatasetId) -> Result<Option<DatasetInfo>, Error> {
@@ -170,7 +177,7 @@ impl Reader<'_> {
 
     /// Datasets of an identity that exist, ordered by name, behind `after`, at most `limit` (at
     /// most 10,000).
-    ///
+    #[doc = include_str!("examples/reader/datasets.md")]
     /// # Errors
     /// Faults of reading.
     pub fn datasets(
@@ -204,6 +211,7 @@ impl Reader<'_> {
     }
 
     /// What an identity has stored; `None` if nothing was ever written for it.
+    #[doc = include_str!("examples/reader/identity.md")]
     #[must_use]
     pub fn identity(&self, pool: &PoolId, identity: &IdentityId) -> Option<IdentityUsage> {
         self.store
@@ -213,6 +221,7 @@ impl Reader<'_> {
     }
 
     /// Identities of a pool in order, behind `after`, at most `limit` (at most 10,000).
+    #[doc = include_str!("examples/reader/identities.md")]
     #[must_use]
     pub fn identities(
         &self,
@@ -236,6 +245,7 @@ impl Reader<'_> {
     }
 
     /// What a pool has stored; `None` if nothing was ever written for it.
+    #[doc = include_str!("examples/reader/pool.md")]
     #[must_use]
     pub fn pool(&self, pool: &PoolId) -> Option<PoolUsage> {
         self.store
@@ -246,6 +256,7 @@ impl Reader<'_> {
     }
 
     /// Pools in order, behind `after`, at most `limit` (at most 10,000).
+    #[doc = include_str!("examples/reader/pools.md")]
     #[must_use]
     pub fn pools(&self, after: Option<&PoolId>, limit: usize) -> Vec<PoolUsage> {
         let range = (
@@ -261,7 +272,7 @@ impl Reader<'_> {
     }
 
     /// The value of a metadata key.
-    ///
+    #[doc = include_str!("examples/reader/metadata.md")]
     /// # Errors
     /// Faults of reading.
     pub fn metadata(&self, key: &MetadataKey) -> Result<Option<Metadata>, Error> {
@@ -272,6 +283,7 @@ impl Reader<'_> {
     }
 
     /// The version of a metadata key, `None` if it has no value. Never reads the disk.
+    #[doc = include_str!("examples/reader/metadata_version.md")]
     #[must_use]
     pub fn metadata_version(&self, key: &MetadataKey) -> Option<Sequence> {
         self.store
@@ -283,7 +295,7 @@ impl Reader<'_> {
 
     /// Metadata whose key begins with `prefix`, ordered by key, behind `after`, at most `limit` (at
     /// most 10,000).
-    ///
+    #[doc = include_str!("examples/reader/scan.md")]
     /// # Errors
     /// Faults of reading.
     pub fn scan(
@@ -300,6 +312,7 @@ impl Reader<'_> {
     }
 
     /// Like [`Reader::scan`], without the values. Never reads the disk.
+    #[doc = include_str!("examples/reader/scan_keys.md")]
     #[must_use]
     pub fn scan_keys(
         &self,

@@ -31,6 +31,19 @@ pub(crate) struct Registered {
 }
 
 /// How far a named reader of the feed is behind.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let _feed = engine.feed(engine.tail())?.named("search index");
+/// for reader in engine.readers() {
+///     println!("{} is {} ms behind", reader.name, reader.milliseconds);
+///     assert_eq!(reader.commits, 1);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReaderLag {
     /// Its name.

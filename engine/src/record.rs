@@ -13,6 +13,23 @@ use crate::types::{ModifiedBy, RecordKey, RecordValue, SyncCount, Timestamp};
 const TOMBSTONE: u16 = 1 << 15;
 
 /// A record, or the tombstone of one.
+///
+/// ```
+/// use syncline_engine::FeedChange;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let mut feed = engine.feed(engine.tail())?;
+/// let commits = feed.read()?;
+/// let FeedChange::Updated { records, .. } = &commits[0].changes[0] else {
+///     return Err("records were written".into());
+/// };
+/// assert_eq!(records[0].key.as_str(), "theme");
+/// assert_eq!(records[0].value.as_ref().map(|value| value.as_str()), Some("dark"));
+/// assert_eq!(records[0].sync_count.get(), 1);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// Its key.
@@ -30,6 +47,20 @@ pub struct Record {
 }
 
 /// A record in place: like [`Record`], without a copy.
+///
+/// ```
+/// use syncline_engine::{Listing, RecordRef};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let listed = engine.reader().list(&settings, &Listing::default())?;
+/// for RecordRef { key, value, sync_count, .. } in listed.records() {
+///     println!("{key} = {value:?} since {sync_count}");
+/// }
+/// # assert_eq!(listed.records().len(), 2);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RecordRef<'a> {
     /// Its key.
@@ -48,12 +79,37 @@ pub struct RecordRef<'a> {
 
 impl<'a> RecordRef<'a> {
     /// Bytes that the record counts for in sizes: key and value, nothing for a tombstone.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, settings) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// let listed = engine.reader().list(&settings, &Default::default())?;
+    /// let sizes: Vec<_> = listed.records().map(|record| record.size()).collect();
+    /// assert_eq!(sizes, ["theme".len() + "dark".len(), "volume".len() + "7".len()]);
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn size(&self) -> usize {
         self.value.map_or(0, |value| self.key.len() + value.len())
     }
 
     /// A copy with a life of its own.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, settings) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// let reader = engine.reader();
+    /// let records: Vec<_> = {
+    ///     let listed = reader.list(&settings, &Default::default())?;
+    ///     listed.records().map(|record| record.to_record()).collect()
+    /// };
+    /// assert_eq!(records[1].key.as_str(), "volume");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn to_record(&self) -> Record {
         Record {

@@ -34,6 +34,20 @@ use crate::tail::{Ended, Tail};
 use crate::types::Sequence;
 
 /// What opening found.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let recovery = engine.recovery();
+/// assert!(recovery.created);
+/// println!("{} commits in {:?}", recovery.commits, recovery.elapsed);
+/// for fault in &recovery.damaged {
+///     eprintln!("a checkpoint was set aside: {fault}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct Recovery {
     /// The id of the store, which its cursors carry.
@@ -60,6 +74,19 @@ pub struct Recovery {
 }
 
 /// The end of a log that a crash left unfinished: nothing in it was ever acknowledged.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// if let Some(torn) = &engine.recovery().torn {
+///     let copy = torn.copy.display();
+///     println!("{} bytes that nobody was promised are in {copy} now", torn.bytes);
+/// }
+/// # assert_eq!(engine.recovery().torn, None);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Torn {
     /// The segment.

@@ -39,6 +39,23 @@ const LIFT: u64 = 1 << 32;
 const LIFT_UNKNOWN: u64 = 1 << 36;
 
 /// What a repair did, or would do.
+///
+/// ```
+/// use syncline_engine::Repaired;
+///
+/// fn tell(repaired: &Repaired) {
+///     if repaired.was_sound() {
+///         return println!("nothing to do");
+///     }
+///     for lost in &repaired.lost_datasets {
+///         println!("{} lost something up to {}", lost.dataset, lost.up_to);
+///     }
+///     for file in &repaired.set_aside {
+///         println!("{} may be removed", file.display());
+///     }
+/// }
+/// # tell(&Repaired::default());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Repaired {
     /// What did not hold, at most 1,000; if nothing, the store was sound and is as it was.
@@ -75,6 +92,24 @@ pub struct Repaired {
 }
 
 /// A dataset of which something is lost.
+///
+/// ```
+/// use syncline_engine::LostDataset;
+///
+/// fn text(lost: &LostDataset) -> String {
+///     match lost.after {
+///         Some(after) => format!("{}: lost what came after {after}", lost.dataset),
+///         None => format!("{}: lost", lost.dataset),
+///     }
+/// }
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, _engine, dataset) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let lost = LostDataset { dataset, after: None, up_to: syncline_engine::SyncCount::ZERO };
+/// # assert!(text(&lost).ends_with("/settings: lost"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostDataset {
     /// Which.
@@ -87,6 +122,19 @@ pub struct LostDataset {
 }
 
 /// A metadata value that is lost.
+///
+/// ```
+/// use syncline_engine::{LostValue, MetadataKey, Sequence};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let lost = LostValue {
+///     key: MetadataKey::new(*b"schema")?,
+///     version: Sequence::new(9),
+///     older: Some(Sequence::new(4)),
+/// };
+/// assert!(lost.older < Some(lost.version), "an old value is there instead");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LostValue {
     /// Its key.
@@ -98,6 +146,14 @@ pub struct LostValue {
 }
 
 /// Commits that could not be read.
+///
+/// ```
+/// use syncline_engine::{LostCommits, Sequence};
+///
+/// let lost = LostCommits { first: Sequence::new(7), last: Some(Sequence::new(9)) };
+/// let count = lost.last.map(|last| last.get() - lost.first.get() + 1);
+/// assert_eq!(count, Some(3));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LostCommits {
     /// The first.
@@ -108,12 +164,30 @@ pub struct LostCommits {
 
 impl Repaired {
     /// Whether the store was sound, and nothing had to be done.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, _settings) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// # let data = _home.path().join("data");
+    /// # drop(engine);
+    /// assert!(syncline_engine::repair(&data)?.was_sound());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn was_sound(&self) -> bool {
         self.problems.is_empty() && self.finished.is_none()
     }
 
     /// Whether something was, or may have been, lost.
+    ///
+    /// ```
+    /// use syncline_engine::Repaired;
+    ///
+    /// assert!(!Repaired::default().is_lossy());
+    /// assert!(Repaired { root_lost: true, ..Repaired::default() }.is_lossy());
+    /// ```
     #[must_use]
     pub fn is_lossy(&self) -> bool {
         self.root_lost
@@ -132,6 +206,30 @@ impl Repaired {
 /// It needs free space for everything that lives. Cut short at any moment it leaves the old store,
 /// or a directory that does not open until the repair is run again.
 ///
+/// ```
+/// use syncline_engine::{check, repair};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let data = _home.path().join("data");
+/// # drop(engine);
+/// # // Any byte of the only record: neither the log nor a checkpoint believes it then.
+/// # let mut files: Vec<_> = std::fs::read_dir(data.join("hot"))?.collect::<Result<_, _>>()?;
+/// # files.sort_by_key(|file| file.file_name());
+/// # let log = files[0].path();
+/// # let mut bytes = std::fs::read(&log)?;
+/// # let place = bytes.windows(4).position(|four| four == b"dark").ok_or("no record")?;
+/// # bytes[place] ^= 1;
+/// # std::fs::write(&log, bytes)?;
+/// assert!(!check(&data, |_| ())?.is_sound());
+/// let repaired = repair(&data)?;
+/// assert!(repaired.is_lossy());
+/// assert_eq!(repaired.lost_datasets[0].dataset, settings);
+/// assert!(check(&data, |_| ())?.is_sound());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// A refusal if the directory is a backup, which is to be restored first; [`Fault::Locked`] if a
 /// process has the store open; [`Fault::Version`], or [`Fault::Corrupt`] that says so, if a later
@@ -141,6 +239,20 @@ pub fn repair(directory: impl AsRef<Path>) -> Result<Repaired, Error> {
 }
 
 /// As [`repair`], on a disk of the caller's.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline_engine::{disk::RealDisk, repair_on};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let data = _home.path().join("data");
+/// # drop(engine);
+/// let repaired = repair_on(Arc::new(RealDisk::existing(data)?))?;
+/// assert_eq!(repaired.set_aside.len(), 0, "a sound store stays as it is");
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// Those of [`repair`].
@@ -164,6 +276,28 @@ pub fn repair_on(disk: Arc<dyn Disk>) -> Result<Repaired, Error> {
 
 /// Says what [`repair`] would do, and changes nothing.
 ///
+/// ```
+/// use syncline_engine::{check, plan_repair};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let data = _home.path().join("data");
+/// # drop(engine);
+/// # // Any byte of the only record: neither the log nor a checkpoint believes it then.
+/// # let mut files: Vec<_> = std::fs::read_dir(data.join("hot"))?.collect::<Result<_, _>>()?;
+/// # files.sort_by_key(|file| file.file_name());
+/// # let log = files[0].path();
+/// # let mut bytes = std::fs::read(&log)?;
+/// # let place = bytes.windows(4).position(|four| four == b"dark").ok_or("no record")?;
+/// # bytes[place] ^= 1;
+/// # std::fs::write(&log, bytes)?;
+/// let planned = plan_repair(&data)?;
+/// assert!(planned.is_lossy());
+/// assert!(!check(&data, |_| ())?.is_sound(), "nothing was changed");
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// Those of [`repair`].
 pub fn plan_repair(directory: impl AsRef<Path>) -> Result<Repaired, Error> {
@@ -171,6 +305,19 @@ pub fn plan_repair(directory: impl AsRef<Path>) -> Result<Repaired, Error> {
 }
 
 /// As [`plan_repair`], on a disk of the caller's.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline_engine::{disk::RealDisk, plan_repair_on};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let data = _home.path().join("data");
+/// # drop(engine);
+/// assert!(plan_repair_on(Arc::new(RealDisk::existing(data)?))?.was_sound());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// Those of [`repair`].

@@ -27,6 +27,23 @@ use crate::types::{Sequence, SyncCount, invalid};
 use crate::unfinished::Unfinished;
 
 /// How a backup is restored.
+///
+/// ```
+/// use syncline_engine::{Engine, Options, RestoreOptions, restore};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let (safe, again) = (_home.path().join("safe"), _home.path().join("again"));
+/// let sequence = Some(engine.head().sequence);
+/// engine.commit(syncline_engine::Wish::DeletePool { pool: settings.pool })?; // by mistake
+/// engine.backup(&safe, &Default::default())?;
+///
+/// restore(&safe, &again, &RestoreOptions { sequence, copy: true })?;
+/// let restored = Engine::open(&again, Options::default())?;
+/// assert!(restored.reader().dataset(&settings)?.is_some());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct RestoreOptions {
     /// The commit up to which; `None`: all that there is.
@@ -37,6 +54,19 @@ pub struct RestoreOptions {
 }
 
 /// What was restored.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let (safe, again) = (_home.path().join("safe"), _home.path().join("again"));
+/// let backup = engine.backup(&safe, &Default::default())?;
+/// let restored = syncline_engine::restore(&safe, &again, &Default::default())?;
+/// assert_eq!(restored.sequence, backup.sequence);
+/// assert_ne!(restored.store, engine.head().store, "cursors of the old one are refused");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Restored {
     /// The id of the new store.
@@ -100,6 +130,23 @@ pub fn restore(
 }
 
 /// Like [`restore`], from a disk of the caller's to another, which must be empty.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline_engine::disk::{Disk, RealDisk};
+/// use syncline_engine::restore_on;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// # let (safe, again) = (_home.path().join("safe"), _home.path().join("again"));
+/// engine.backup(&safe, &Default::default())?;
+/// let from: Arc<dyn Disk> = Arc::new(RealDisk::existing(safe)?);
+/// let to: Arc<dyn Disk> = Arc::new(RealDisk::new(again)?);
+/// let restored = restore_on(&from, &to, &Default::default())?;
+/// assert!(restored.lifted_to.get() >= syncline_engine::limits::LIFT);
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// Those of [`restore`]; then the new disk is to be thrown away.

@@ -25,6 +25,18 @@ use crate::state::{At, Pool, State};
 use crate::types::{IdentityId, Location, PoolId, Sequence};
 
 /// What an export tells of.
+///
+/// ```
+/// use syncline_engine::Scope;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// assert_eq!(engine.export(Scope::Pool(settings.pool))?.count(), 3);
+/// let nobody = syncline_engine::IdentityId::parse("us-east-1:00")?;
+/// assert!(engine.export(Scope::Identity(settings.pool, nobody)).is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Scope {
     /// Everything: all pools, and the metadata.

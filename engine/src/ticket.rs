@@ -43,7 +43,8 @@ impl Ticket {
         self.lock().gate = Some(Arc::clone(gate));
     }
 
-    /// Gives the answer; whoever waits at the gate of the batch goes on once that is open. Only the first one counts.
+    /// Gives the answer; whoever waits at the gate of the batch goes on once that is open. Only the
+    /// first one counts.
     pub(crate) fn answer(&self, answer: Answer) {
         let mut slot = self.lock();
         if slot.answer.is_some() {

@@ -9,6 +9,19 @@ use crate::readers::ReaderLag;
 use crate::types::Sequence;
 
 /// What a purge did.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let purged = engine.purge()?;
+/// assert_eq!(purged.floor, engine.head().sequence);
+/// for reader in purged.cut_off {
+///     println!("{} has to begin again with an export", reader.name);
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Purged {
     /// The feed begins behind this commit now.

@@ -26,6 +26,19 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 
 /// A directory of the real file system.
+///
+/// ```
+/// use std::sync::Arc;
+/// use syncline_engine::disk::RealDisk;
+/// use syncline_engine::{Engine, Options};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let home = tempfile::tempdir()?;
+/// # let directory = home.path();
+/// let engine = Engine::open_on(Arc::new(RealDisk::new(directory)?), Options::default())?;
+/// assert!(engine.recovery().created);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct RealDisk {
     /// Absolute, so that a later change of the working directory moves nothing.
@@ -37,6 +50,17 @@ struct RealFile(File);
 impl RealDisk {
     /// Takes a directory as the root, and makes it and its missing parents with mode 0700. Its
     /// name lasts when this returns.
+    ///
+    /// ```
+    /// use syncline_engine::disk::RealDisk;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let home = tempfile::tempdir()?;
+    /// let directory = home.path().join("made/with/parents");
+    /// RealDisk::new(&directory)?;
+    /// assert!(directory.is_dir());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// The directory cannot be made, or what has that name is not a directory.
@@ -52,6 +76,17 @@ impl RealDisk {
     }
 
     /// Takes a directory that exists as the root, and makes nothing.
+    ///
+    /// ```
+    /// use syncline_engine::disk::RealDisk;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let home = tempfile::tempdir()?;
+    /// let directory = home.path().join("nowhere");
+    /// assert!(RealDisk::existing(&directory).is_err());
+    /// assert!(!directory.exists());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
     /// There is no such directory, or what has that name is not one.

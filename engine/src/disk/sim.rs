@@ -72,12 +72,14 @@ use machine::Machine;
 use orders::Orders;
 
 /// A directory in memory, with faults. Clones are the same directory.
+#[doc = include_str!("../examples/sim/sim_disk.md")]
 #[derive(Clone)]
 pub struct SimDisk(Arc<Mutex<Machine>>);
 
 impl SimDisk {
     /// An empty directory on a machine without faults. The seed decides everything that is left
     /// to chance.
+    #[doc = include_str!("../examples/sim/new.md")]
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(Arc::new(Mutex::new(Machine::new(seed))))
@@ -86,6 +88,7 @@ impl SimDisk {
     /// Ends the machine by a power failure, if it is not off already, and starts another with what
     /// survived. Files, locks and clones of this one stay dead. The new machine counts from zero
     /// and has no faults set.
+    #[doc = include_str!("../examples/sim/reboot.md")]
     #[must_use]
     pub fn reboot(&self, seed: u64) -> Self {
         self.machine().off = true;
@@ -93,6 +96,7 @@ impl SimDisk {
     }
 
     /// The machine that [`SimDisk::reboot`] would start, while this one goes on.
+    #[doc = include_str!("../examples/sim/if_power_failed.md")]
     #[must_use]
     pub fn if_power_failed(&self, seed: u64) -> Self {
         Self(Arc::new(Mutex::new(
@@ -102,6 +106,7 @@ impl SimDisk {
 
     /// Ends the process, not the machine: as [`SimDisk::reboot`], but everything written is still
     /// there, and what was not synced may be lost later.
+    #[doc = include_str!("../examples/sim/restart.md")]
     #[must_use]
     pub fn restart(&self) -> Self {
         let mut machine = self.machine();
@@ -110,19 +115,21 @@ impl SimDisk {
     }
 
     /// Calls so far that change something or make it last: the points where a crash can differ.
+    #[doc = include_str!("../examples/sim/calls.md")]
     #[must_use]
     pub fn calls(&self) -> u64 {
         self.machine().changes
     }
 
     /// Calls so far that only look.
+    #[doc = include_str!("../examples/sim/reads.md")]
     #[must_use]
     pub fn reads(&self) -> u64 {
         self.machine().reads
     }
 
     /// Ends the machine in the `nth` changing call from now; 1 is the next one.
-    ///
+    #[doc = include_str!("../examples/sim/crash_at.md")]
     /// # Panics
     /// If `nth` is 0.
     pub fn crash_at(&self, nth: u64) {
@@ -130,6 +137,7 @@ impl SimDisk {
     }
 
     /// Whether the machine crashed or was replaced by a reboot.
+    #[doc = include_str!("../examples/sim/is_off.md")]
     #[must_use]
     pub fn is_off(&self) -> bool {
         self.machine().off
@@ -137,7 +145,7 @@ impl SimDisk {
 
     /// Lets one changing call fail: the first, from the `nth` on, that this failure can meet; 1 is
     /// the next call.
-    ///
+    #[doc = include_str!("../examples/sim/fail_once.md")]
     /// # Panics
     /// If `nth` is 0.
     pub fn fail_once(&self, nth: u64, failure: Failure) {
@@ -145,7 +153,7 @@ impl SimDisk {
     }
 
     /// Lets every changing call that this failure can meet fail, from the `nth` on.
-    ///
+    #[doc = include_str!("../examples/sim/fail_from.md")]
     /// # Panics
     /// If `nth` is 0.
     pub fn fail_from(&self, nth: u64, failure: Failure) {
@@ -153,7 +161,7 @@ impl SimDisk {
     }
 
     /// Lets the `nth` looking call from now fail with an I/O error.
-    ///
+    #[doc = include_str!("../examples/sim/fail_read_once.md")]
     /// # Panics
     /// If `nth` is 0.
     pub fn fail_read_once(&self, nth: u64) {
@@ -161,7 +169,7 @@ impl SimDisk {
     }
 
     /// Lets every looking call from the `nth` on fail with an I/O error.
-    ///
+    #[doc = include_str!("../examples/sim/fail_reads_from.md")]
     /// # Panics
     /// If `nth` is 0.
     pub fn fail_reads_from(&self, nth: u64) {
@@ -172,6 +180,7 @@ impl SimDisk {
     /// path, for a file its newest name, and with the method. A call that is chosen meets
     /// [`Failure::NoSpace`] if it changes anything or makes it last, needing space or not;
     /// [`Failure::ShortWrite`] still meets writes only. The choice must not call the disk.
+    #[doc = include_str!("../examples/sim/fail_chosen_once.md")]
     pub fn fail_chosen_once(
         &self,
         failure: Failure,
@@ -183,6 +192,7 @@ impl SimDisk {
     }
 
     /// Lets every call fail for which `choice` says so, as [`SimDisk::fail_chosen_once`] does one.
+    #[doc = include_str!("../examples/sim/fail_chosen.md")]
     pub fn fail_chosen(
         &self,
         failure: Failure,
@@ -195,12 +205,13 @@ impl SimDisk {
 
     /// Bounds the bytes of all files together, which may be more already; `None` takes the bound
     /// away. A machine that follows this one has the same bound.
+    #[doc = include_str!("../examples/sim/set_capacity.md")]
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.machine().capacity = bytes;
     }
 
     /// Gives a file one more name somewhere else, as a hard link of a backup does.
-    ///
+    #[doc = include_str!("../examples/sim/add_name.md")]
     /// # Panics
     /// If there is no such file.
     pub fn add_name(&self, path: impl AsRef<Path>) {
@@ -208,6 +219,7 @@ impl SimDisk {
     }
 
     /// Takes back every failure that was ordered. What is in doubt stays so, and the capacity too.
+    #[doc = include_str!("../examples/sim/repair.md")]
     pub fn repair(&self) {
         self.machine().orders = Orders::default();
     }
@@ -215,6 +227,7 @@ impl SimDisk {
     /// Leaves out every sync for which `leave_out` says so: it is asked with the file's newest name
     /// or the directory, and with [`Call::Sync`] or [`Call::SyncDirectory`]. It must not call the
     /// disk.
+    #[doc = include_str!("../examples/sim/omit_syncs.md")]
     pub fn omit_syncs(&self, leave_out: impl FnMut(&Path, Call) -> bool + Send + 'static) {
         self.machine().sites.omit_chosen(Box::new(leave_out));
     }
@@ -222,29 +235,34 @@ impl SimDisk {
     /// Leaves out every sync of a site, beside what else is left out. A site is the kind of sync
     /// and the class of the path, in which N stands for each number, decimal or hexadecimal, such
     /// as `sync hot/N.log`, `sync_directory hot` and, for the root, `sync_directory .`.
+    #[doc = include_str!("../examples/sim/omit_site.md")]
     pub fn omit_site(&self, site: &str) {
         self.machine().sites.omit(site.to_owned());
     }
 
     /// The sites of all syncs so far, whatever came of them, in alphabetical order.
+    #[doc = include_str!("../examples/sim/sync_sites.md")]
     #[must_use]
     pub fn sync_sites(&self) -> Vec<String> {
         self.machine().sites.seen()
     }
 
     /// The last calls, oldest first.
+    #[doc = include_str!("../examples/sim/trace.md")]
     #[must_use]
     pub fn trace(&self) -> Vec<Traced> {
         self.machine().trace.calls()
     }
 
     /// The files that have a name now, in order.
+    #[doc = include_str!("../examples/sim/files.md")]
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         self.machine().names.files()
     }
 
     /// What a read of the whole file would give, if there is one of that name.
+    #[doc = include_str!("../examples/sim/live_bytes.md")]
     #[must_use]
     pub fn live_bytes(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         self.machine().live_bytes(&place(path.as_ref()))
@@ -252,13 +270,14 @@ impl SimDisk {
 
     /// What is certain to be under that name after a power failure, apart from unsynced changes
     /// that happen to survive it.
+    #[doc = include_str!("../examples/sim/durable_bytes.md")]
     #[must_use]
     pub fn durable_bytes(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         self.machine().durable_bytes(&place(path.as_ref()))
     }
 
     /// Damages a file at rest: turns over the bit `bit` (0 to 7) of one byte, live and durable.
-    ///
+    #[doc = include_str!("../examples/sim/flip_bit.md")]
     /// # Panics
     /// If there is no such file or byte, or if something in it is not synced.
     pub fn flip_bit(&self, path: impl AsRef<Path>, offset: usize, bit: u32) {
@@ -268,7 +287,7 @@ impl SimDisk {
     }
 
     /// Damages a file at rest: cuts it, live and durable.
-    ///
+    #[doc = include_str!("../examples/sim/truncate.md")]
     /// # Panics
     /// If there is no such file, it is not longer, or something in it is not synced.
     pub fn truncate(&self, path: impl AsRef<Path>, length: usize) {

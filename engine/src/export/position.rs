@@ -15,6 +15,19 @@ const VERSION: &str = "1";
 
 /// Where an export is. Its text, by `to_string` and `parse`, is one word of at most about 700
 /// bytes, which may be kept in a file.
+///
+/// ```
+/// use syncline_engine::{ExportPosition, Scope};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, _settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let position = engine.export(Scope::All)?.position();
+/// let text = position.to_string();
+/// assert_eq!(text.parse::<ExportPosition>()?, position);
+/// assert!("elsewhere".parse::<ExportPosition>().is_err());
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportPosition {
     pub(super) cursor: Cursor,
@@ -25,12 +38,33 @@ pub struct ExportPosition {
 
 impl ExportPosition {
     /// The [cursor](crate::Export::cursor) of its export.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, _settings) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// let export = engine.export(syncline_engine::Scope::All)?;
+    /// assert_eq!(export.position().cursor(), export.cursor());
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn cursor(&self) -> Cursor {
         self.cursor
     }
 
     /// What its export tells of.
+    ///
+    /// ```
+    /// use syncline_engine::Scope;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, settings) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// let position = engine.export(Scope::Pool(settings.pool))?.position();
+    /// assert_eq!(position.scope(), Scope::Pool(settings.pool));
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn scope(&self) -> Scope {
         self.scope

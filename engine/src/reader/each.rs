@@ -29,6 +29,16 @@ impl<'a> Reader<'a> {
     }
 
     /// All identities of a pool in order.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, settings) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// let identities = engine.reader().each_identity(settings.pool);
+    /// assert_eq!(identities.map(|usage| usage.datasets).sum::<u64>(), 1);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn each_identity(self, pool: PoolId) -> impl Iterator<Item = IdentityUsage> + 'a {
         paged(move |last: Option<&IdentityUsage>| {
             self.identities(&pool, last.map(|last| &last.identity), PAGE)
@@ -38,6 +48,17 @@ impl<'a> Reader<'a> {
     /// All datasets of an identity that exist, ordered by name.
     ///
     /// Each may be an error of reading, after which nothing follows.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, settings) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// for dataset in engine.reader().each_dataset(settings.pool, settings.identity) {
+    ///     assert_eq!(dataset?.name, settings.name);
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn each_dataset(
         self,
         pool: PoolId,
@@ -51,6 +72,29 @@ impl<'a> Reader<'a> {
     /// All metadata whose key begins with `prefix`, ordered by key.
     ///
     /// Each may be an error of reading, after which nothing follows.
+    ///
+    /// ```
+    /// # use syncline_engine::{Expected, MetadataValue, Proposal, Wish};
+    /// use syncline_engine::MetadataKey;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let (_home, engine, _settings) =
+    /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+    /// # let put = |key: &[u8]| -> Result<_, syncline_engine::Invalid> {
+    /// #     let (key, value) = (MetadataKey::new(key)?, MetadataValue::new("used")?);
+    /// #     Ok(Wish::PutMetadata { key, value, expected: Expected::Nothing })
+    /// # };
+    /// # let wishes = vec![put(b"seen/1")?, put(b"token/1")?, put(b"token/2")?];
+    /// # engine.commit(Proposal { wishes, ..Proposal::default() })?;
+    /// // There are the keys seen/1, token/1 and token/2.
+    ///
+    /// let mut keys = Vec::new();
+    /// for token in engine.reader().each_metadata("token/") {
+    ///     keys.push(token?.key);
+    /// }
+    /// assert_eq!(keys, [MetadataKey::new(*b"token/1")?, MetadataKey::new(*b"token/2")?]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn each_metadata(
         self,
         prefix: impl Into<Vec<u8>>,

@@ -83,6 +83,13 @@ macro_rules! id {
         impl $name {
             /// Takes an id as the service writes it: `<region>:<lower-case uuid>`.
             ///
+            /// ```
+            #[doc = concat!("use syncline_engine::", stringify!($name), " as Id;")]
+            ///
+            /// assert!(Id::parse("eu-west-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11").is_ok());
+            /// assert!(Id::parse("eu-west-1:0B6B4A3E").is_err());
+            /// ```
+            ///
             /// # Errors
             /// [`Invalid`] unless the text matches `[\w-]+:[0-9a-f-]+` and has at most 55
             /// bytes.
@@ -96,6 +103,14 @@ macro_rules! id {
             }
 
             /// The id as it was given.
+            ///
+            /// ```
+            #[doc = concat!("use syncline_engine::", stringify!($name), " as Id;")]
+            /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+            /// assert_eq!(Id::parse("local:00ff")?.as_str(), "local:00ff");
+            /// # Ok(())
+            /// # }
+            /// ```
             #[must_use]
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
@@ -118,19 +133,54 @@ macro_rules! id {
 
 id! {
     /// An identity pool: the tenant to which identities belong.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let pool = syncline_engine::PoolId::parse("us-east-1:0b6b4a3e")?;
+    /// let same = pool; // small, and copied
+    /// assert_eq!(pool, same);
+    /// # Ok(())
+    /// # }
+    /// ```
     PoolId, "pool id"
 }
 id! {
     /// A user of a pool.
+    ///
+    /// ```
+    /// use syncline_engine::IdentityId;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// // Ordered by their text, as listings are.
+    /// assert!(IdentityId::parse("us-east-1:0a")? < IdentityId::parse("us-east-1:0b")?);
+    /// # Ok(())
+    /// # }
+    /// ```
     IdentityId, "identity id"
 }
 
 /// The name of a dataset: 1 to 128 of `[a-zA-Z0-9_.:-]`.
+///
+/// ```
+/// use syncline_engine::DatasetName;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (small, large) = (DatasetName::parse("scores")?, DatasetName::parse("Scores")?);
+/// assert_ne!(small, large, "case matters");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DatasetName(Arc<str>);
 
 impl DatasetName {
     /// Takes a name as the service allows it.
+    ///
+    /// ```
+    /// use syncline_engine::DatasetName;
+    ///
+    /// assert!(DatasetName::parse("com.example:high-scores_2").is_ok());
+    /// assert!(DatasetName::parse("").is_err());
+    /// assert!(DatasetName::parse("a/b").is_err());
+    /// ```
     ///
     /// # Errors
     /// [`Invalid`] unless the text is 1 to 128 of `[a-zA-Z0-9_.:-]`.
@@ -146,6 +196,13 @@ impl DatasetName {
     }
 
     /// The name as it was given.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// assert_eq!(syncline_engine::DatasetName::parse("settings")?.as_str(), "settings");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -165,6 +222,19 @@ impl fmt::Debug for DatasetName {
 }
 
 /// Where a dataset is: pool, identity and name.
+///
+/// ```
+/// use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let id = DatasetId {
+///     pool: PoolId::parse("us-east-1:0b6b4a3e")?,
+///     identity: IdentityId::parse("us-east-1:5b1bd5d6")?,
+///     name: DatasetName::parse("settings")?,
+/// };
+/// assert_eq!(id.to_string(), "us-east-1:0b6b4a3e/us-east-1:5b1bd5d6/settings");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct DatasetId {
     /// The pool.

@@ -9,11 +9,28 @@ use crate::limits::{
 };
 
 /// The key of a record: 1 to 1,024 characters of any kind.
+///
+/// ```
+/// use syncline_engine::RecordKey;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // Ordered by bytes, as records of one sync count are listed.
+/// assert!(RecordKey::parse("Zoo")? < RecordKey::parse("apple")?);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RecordKey(Box<str>);
 
 impl RecordKey {
     /// Takes a key as the service allows it.
+    ///
+    /// ```
+    /// use syncline_engine::RecordKey;
+    ///
+    /// assert!(RecordKey::parse("höchster Stand").is_ok());
+    /// assert!(RecordKey::parse("").is_err());
+    /// assert!(RecordKey::parse(&"ö".repeat(1024)).is_ok(), "characters count, not bytes");
+    /// ```
     ///
     /// # Errors
     /// [`Invalid`] unless the text has 1 to 1,024 characters.
@@ -30,6 +47,13 @@ impl RecordKey {
     }
 
     /// The key as it was given.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// assert_eq!(syncline_engine::RecordKey::parse("theme")?.as_str(), "theme");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -49,11 +73,27 @@ impl fmt::Debug for RecordKey {
 }
 
 /// The value of a record: at most 1,048,575 characters, possibly none.
+///
+/// ```
+/// use syncline_engine::{PatchOp, RecordValue};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// // An empty value is a value; what has none is a tombstone.
+/// assert_ne!(PatchOp::Replace(RecordValue::parse("")?), PatchOp::Remove);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct RecordValue(Box<str>);
 
 impl RecordValue {
     /// Takes a value as the service allows it.
+    ///
+    /// ```
+    /// use syncline_engine::RecordValue;
+    ///
+    /// assert!(RecordValue::parse("").is_ok());
+    /// assert!(RecordValue::parse("x".repeat(1 << 20)).is_err(), "one character too many");
+    /// ```
     ///
     /// # Errors
     /// [`Invalid`] if the text has more than 1,048,575 characters.
@@ -76,6 +116,13 @@ impl RecordValue {
     }
 
     /// The value as it was given.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// assert_eq!(syncline_engine::RecordValue::parse("dark")?.as_str(), "dark");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -83,6 +130,15 @@ impl RecordValue {
 }
 
 /// Who changed a record or a dataset.
+///
+/// ```
+/// use syncline_engine::ModifiedBy;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// assert_eq!(ModifiedBy::default(), ModifiedBy::Owner);
+/// assert_ne!(ModifiedBy::other("phone")?, ModifiedBy::Owner);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum ModifiedBy {
     /// The identity that owns the dataset.
@@ -95,6 +151,13 @@ pub enum ModifiedBy {
 impl ModifiedBy {
     /// A device or an account by its name.
     ///
+    /// ```
+    /// use syncline_engine::ModifiedBy;
+    ///
+    /// assert!(ModifiedBy::other("phone").is_ok());
+    /// assert!(ModifiedBy::other("").is_err());
+    /// ```
+    ///
     /// # Errors
     /// [`Invalid`] unless the name has 1 to 1,024 bytes.
     pub fn other(name: &str) -> Result<Self, Invalid> {
@@ -105,6 +168,16 @@ impl ModifiedBy {
     }
 
     /// The name; `owner` where the dataset's own identity did it.
+    ///
+    /// ```
+    /// use syncline_engine::{IdentityId, ModifiedBy};
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let owner = IdentityId::parse("us-east-1:5b1bd5d6")?;
+    /// assert_eq!(ModifiedBy::Owner.name(&owner), "us-east-1:5b1bd5d6");
+    /// assert_eq!(ModifiedBy::other("phone")?.name(&owner), "phone");
+    /// # Ok(())
+    /// # }
+    /// ```
     #[must_use]
     pub fn name<'a>(&'a self, owner: &'a IdentityId) -> &'a str {
         match self {
@@ -115,6 +188,29 @@ impl ModifiedBy {
 }
 
 /// One wish about one record, valid only if the record still has the count that the caller saw.
+///
+/// ```
+/// use syncline_engine::{ModifiedBy, Patch, PatchOp, RecordKey, RecordValue, SyncCount, Wish};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// // "theme" is at sync count 1; whoever did not see that is refused.
+/// let patch = Patch {
+///     key: RecordKey::parse("theme")?,
+///     op: PatchOp::Replace(RecordValue::parse("light")?),
+///     sync_count: SyncCount::ZERO,
+///     device_modified: None,
+/// };
+/// let stale = Wish::Update {
+///     dataset: settings,
+///     patches: vec![patch],
+///     modified_by: ModifiedBy::Owner,
+/// };
+/// let refused = engine.commit(stale).expect_err("it is stale");
+/// assert_eq!(refused.to_string(), "Current SyncCount for: theme is: 1 not: 0");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Patch {
     /// The record.
@@ -128,6 +224,30 @@ pub struct Patch {
 }
 
 /// What a patch does.
+///
+/// ```
+/// use syncline_engine::{ModifiedBy, Patch, PatchOp, RecordKey, SyncCount, Wish};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (_home, engine, settings) =
+/// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
+/// let removal = Patch {
+///     key: RecordKey::parse("theme")?,
+///     op: PatchOp::Remove,
+///     sync_count: SyncCount::new(1)?,
+///     device_modified: None,
+/// };
+/// engine.commit(Wish::Update {
+///     dataset: settings.clone(),
+///     patches: vec![removal],
+///     modified_by: ModifiedBy::Owner,
+/// })?;
+/// // Listings tell of what was removed, too.
+/// let listed = engine.reader().list(&settings, &Default::default())?;
+/// let tombstone = listed.records().last().ok_or("nothing listed")?;
+/// assert_eq!((tombstone.key, tombstone.value), ("theme", None));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum PatchOp {
     /// Store this value.

@@ -5,6 +5,24 @@
 use super::chance::{Chance, Fate};
 
 /// What the medium writes whole or not at all.
+///
+/// ```
+/// use std::io::IoSlice;
+/// use std::path::Path;
+/// use syncline_engine::disk::{Disk, SECTOR_BYTES, SimDisk};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let disk = SimDisk::new(1);
+/// let file = disk.create(Path::new("a"))?;
+/// disk.sync_directory(Path::new(""))?;
+/// file.write_at(&[IoSlice::new(&[7; SECTOR_BYTES])], 0)?;
+/// // Its length may come without its bytes, but never a part of them.
+/// for seed in 0..10 {
+///     let found = disk.if_power_failed(seed).live_bytes("a").ok_or("its name lasts")?;
+///     assert!(found.iter().all(|&byte| byte == 7) || found.iter().all(|&byte| byte == 0));
+/// }
+/// # Ok(())
+/// # }
+/// ```
 pub const SECTOR_BYTES: usize = 512;
 
 #[derive(Clone, Debug, Default)]

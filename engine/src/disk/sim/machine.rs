@@ -20,6 +20,15 @@ use super::trace::{Asked, Outcome, Trace};
 const FREE_BYTES: u64 = u64::MAX / 2;
 
 /// The inner error of every call to a machine that is off.
+///
+/// ```
+/// use syncline_engine::disk::{Crash, Disk, SimDisk};
+///
+/// let disk = SimDisk::new(1);
+/// disk.crash_at(1);
+/// let error = disk.create("a".as_ref()).err().expect("the machine is off");
+/// assert_eq!(error.to_string(), Crash.to_string());
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crash;
 
@@ -332,6 +341,15 @@ impl Step {
 
 impl Crash {
     /// Whether an error says that the machine is off.
+    ///
+    /// ```
+    /// use syncline_engine::disk::{Crash, Disk, SimDisk};
+    ///
+    /// let disk = SimDisk::new(1);
+    /// disk.crash_at(1);
+    /// assert!(disk.open("a".as_ref()).is_err_and(|error| !Crash::caused(&error)), "no such file");
+    /// assert!(disk.create("a".as_ref()).is_err_and(|error| Crash::caused(&error)));
+    /// ```
     #[must_use]
     pub fn caused(error: &io::Error) -> bool {
         error

@@ -8,6 +8,20 @@ use rustix::io::Errno;
 use super::trace::{Asked, Call};
 
 /// How a call fails.
+///
+/// ```
+/// use std::io::{ErrorKind, IoSlice};
+/// use std::path::Path;
+/// use syncline_engine::disk::{Disk, Failure, SimDisk};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let disk = SimDisk::new(1);
+/// let file = disk.create(Path::new("a"))?;
+/// disk.fail_once(1, Failure::NoSpace);
+/// let full = file.write_at(&[IoSlice::new(b"four")], 0);
+/// assert!(full.is_err_and(|error| error.kind() == ErrorKind::StorageFull));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// `EIO`, which any call can meet.

@@ -10,6 +10,18 @@ use super::orders::Failure;
 const CALLS_MAX: usize = 1 << 16;
 
 /// A method of the disk or of a file.
+///
+/// ```
+/// use std::path::Path;
+/// use syncline_engine::disk::{Call, Disk, SimDisk};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let disk = SimDisk::new(1);
+/// disk.create(Path::new("a"))?.sync()?;
+/// let calls: Vec<_> = disk.trace().iter().map(|traced| traced.call).collect();
+/// assert_eq!(calls, [Call::Create, Call::Sync]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Call {
     /// [`Disk::lock`](crate::disk::Disk::lock)
@@ -48,6 +60,13 @@ pub enum Call {
 
 impl Call {
     /// Whether it changes something or makes it last, rather than only looking.
+    ///
+    /// ```
+    /// use syncline_engine::disk::Call;
+    ///
+    /// assert!(Call::Write.changes() && Call::Sync.changes());
+    /// assert!(!Call::Read.changes());
+    /// ```
     #[must_use]
     pub const fn changes(self) -> bool {
         !matches!(
@@ -65,6 +84,19 @@ impl Call {
 }
 
 /// What the simulated machine did with a call.
+///
+/// ```
+/// use std::path::Path;
+/// use syncline_engine::disk::{Disk, Failure, Outcome, SimDisk};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let disk = SimDisk::new(1);
+/// disk.fail_once(2, Failure::Io);
+/// let _ = disk.create(Path::new("a"))?.sync();
+/// let outcomes: Vec<_> = disk.trace().iter().map(|traced| traced.outcome).collect();
+/// assert_eq!(outcomes, [Outcome::Ran, Outcome::Failed(Failure::Io)]);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// As it should; the answer may still be an error, such as a name that does not exist.
@@ -78,6 +110,19 @@ pub enum Outcome {
 }
 
 /// One call.
+///
+/// ```
+/// use std::path::Path;
+/// use syncline_engine::disk::{Disk, SimDisk};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let disk = SimDisk::new(1);
+/// disk.create(Path::new("a"))?.set_length(100)?;
+/// let last = disk.trace().pop().ok_or("nothing was asked")?;
+/// assert_eq!((last.number, last.path.as_path()), (2, Path::new("a")));
+/// println!("{last}");
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Traced {
     /// Its number among the changing or the looking calls, from 1.
