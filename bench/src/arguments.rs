@@ -3,6 +3,7 @@
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use syncline_engine::Options;
 
@@ -75,14 +76,23 @@ pub enum Command {
     UpkeepStage(StageOptions),
 }
 
+/// Who can take part in `commits`.
+fn contestants() -> PossibleValuesParser {
+    let ours = ["engine", "engine-few", "raw-group", "raw-alone"];
+    ours.into_iter().chain(crate::peers::CONTESTANTS).into()
+}
+
 #[derive(Args, Clone)]
 pub struct CommitOptions {
     /// Threads, one measurement each
     #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
     pub threads: Vec<usize>,
-    /// Datasets of one record each, chosen uniformly [default: 20000]
+    /// Datasets, chosen uniformly [default: 20000]
     #[arg(long)]
     pub datasets: Option<usize>,
+    /// Records of each, all of which an update writes
+    #[arg(long, default_value_t = 1)]
+    pub records: usize,
     /// Datasets of the run on few identities, one each
     #[arg(long, default_value_t = 64)]
     pub few: usize,
@@ -92,12 +102,12 @@ pub struct CommitOptions {
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long)]
     pub rounds: Option<NonZeroU16>,
-    /// Who takes part: the engine, the engine on few identities, append and sync in groups, and
-    /// append and sync one at a time
+    /// Who takes part: the engine, the engine on few identities, append and sync in groups, append
+    /// and sync one at a time; other stores, each update on its own or those that wait together
     #[arg(
         long,
         value_delimiter = ',',
-        value_parser = ["engine", "engine-few", "raw-group", "raw-alone"],
+        value_parser = contestants(),
         default_value = "engine,raw-group,engine-few,raw-alone"
     )]
     pub contestants: Vec<String>,

@@ -49,7 +49,7 @@ pub fn run(
     }
     let (ready, start) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
     let stop = AtomicBool::new(false);
-    let totals = contestant.totals();
+    let (totals, written) = (contestant.totals(), processor::written_by_this_process()?);
     std::thread::scope(|scope| {
         let spawn = |number| {
             let (ready, start, stop) = (&ready, &start, &stop);
@@ -80,6 +80,7 @@ pub fn run(
             latencies,
             processor: processor::of_this_process().saturating_sub(processor),
             server_processor: None,
+            written: Some(processor::written_by_this_process()? - written),
             totals: contestant.totals().since(totals),
         })
     })

@@ -11,6 +11,7 @@ use crate::contestant::Contestant;
 use crate::failure::{Result, fail};
 use crate::figure::{Ratio, Series};
 use crate::machine::Machine;
+use crate::peers::{self, CONTESTANTS};
 use crate::progress;
 use crate::raw::{Alone, Group};
 use crate::report;
@@ -73,10 +74,17 @@ pub fn run(shared: &Shared, machine: &Machine, options: &CommitOptions) -> Resul
         .collect::<Result<Vec<_>>>()?;
     let ratios = ratios(&series);
     let workload = format!(
-        "durable compare-and-swap of 1 record of {VALUE_BYTES} bytes; {} datasets of 1 record \
+        "durable compare-and-swap of {} of {VALUE_BYTES} bytes; {} datasets of as many \
          each, chosen uniformly (engine-few: {}); {} rounds of {:?}; every acknowledged update was \
          there after each turn and after reopening",
-        sizes.datasets, options.few, sizes.rounds, sizes.seconds
+        match options.records {
+            1 => "1 record".to_owned(),
+            records => format!("{records} records"),
+        },
+        sizes.datasets,
+        options.few,
+        sizes.rounds,
+        sizes.seconds
     );
     report::comparison(&workload, "threads", &figures, &ratios)?;
     let results = json!({ "workload": workload, "figures": figures, "ratios": ratios });
@@ -93,18 +101,19 @@ fn lanes(directory: &Path, options: &CommitOptions, sizes: &Sizes) -> Result<Vec
 
 fn lane(name: &str, directory: &Path, options: &CommitOptions, sizes: &Sizes) -> Result<Lane> {
     let path = directory.join(name);
-    let workload = Workload::new(if name == ENGINE_FEW {
-        options.few
-    } else {
-        sizes.datasets
-    })?;
-    // The engine has written every dataset once before it begins.
+    let few = name == ENGINE_FEW;
+    let datasets = if few { options.few } else { sizes.datasets };
+    let workload = Workload::new(datasets, options.records)?;
+    // Stores have written every dataset once before they begin.
     let (name, contestant, written): (_, Box<dyn Contestant>, _) = match name {
         ENGINE => (ENGINE, Box::new(Store::filled(&path, &workload)?), 1),
         ENGINE_FEW => (ENGINE_FEW, Box::new(Store::filled(&path, &workload)?), 1),
         RAW_GROUP => (RAW_GROUP, Box::new(Group::new(&path)?), 0),
         RAW_ALONE => (RAW_ALONE, Box::new(Alone::new(&path)?), 0),
-        _ => return fail(format!("there is no contestant {name}")),
+        _ => match CONTESTANTS.into_iter().find(|known| *known == name) {
+            Some(name) => (name, peers::filled(name, &path, &workload)?, 1),
+            None => return fail(format!("there is no contestant {name}")),
+        },
     };
     let counts = Counts::all(&workload, written);
     Ok(Lane {

@@ -44,6 +44,8 @@ pub struct Sample {
     pub processor: Duration,
     /// Processor time of the server, where there is one.
     pub server_processor: Option<Duration>,
+    /// Bytes that this process made the kernel write; `None`: it was not the one that wrote.
+    pub written: Option<u64>,
     pub totals: Totals,
 }
 
@@ -79,9 +81,12 @@ pub struct Figure {
     /// Updates that share a sync, on average.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub per_sync: Option<f64>,
-    /// Bytes of log per update.
+    /// Bytes of log per update, of who keeps one and tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_bytes: Option<f64>,
+    /// Bytes that the kernel wrote to the disk per update, in whole blocks and of all files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<f64>,
     pub updates: u64,
 }
 
@@ -135,6 +140,7 @@ impl Series {
         let sum = |part: fn(&Sample) -> f64| self.samples.iter().map(part).sum::<f64>();
         let each = |part| sum(part) / updates as f64;
         let syncs = sum(|sample| sample.totals.syncs as f64);
+        let log_bytes = sum(|sample| sample.totals.log_bytes as f64);
         let served = self
             .samples
             .iter()
@@ -151,7 +157,12 @@ impl Series {
                 each(|sample| sample.server_processor.unwrap_or_default().as_secs_f64() * 1e6)
             }),
             per_sync: (syncs > 0.0).then(|| updates as f64 / syncs),
-            log_bytes: (syncs > 0.0).then(|| each(|sample| sample.totals.log_bytes as f64)),
+            log_bytes: (log_bytes > 0.0).then(|| log_bytes / updates as f64),
+            disk_bytes: self
+                .samples
+                .iter()
+                .all(|sample| sample.written.is_some())
+                .then(|| each(|sample| sample.written.unwrap_or_default() as f64)),
             updates,
         })
     }
@@ -182,6 +193,7 @@ mod tests {
             latencies,
             processor: Duration::from_micros(updates * 7),
             server_processor: None,
+            written: Some(updates * 5000),
             totals: Totals {
                 syncs: updates / 2,
                 log_bytes: updates * 300,
@@ -207,6 +219,7 @@ mod tests {
         assert_eq!(figure.updates, 700);
         assert_eq!(figure.per_sync, Some(2.0));
         assert_eq!(figure.log_bytes, Some(300.0));
+        assert_eq!(figure.disk_bytes, Some(5000.0));
         assert!((figure.processor_us - 7.0).abs() < 1e-9);
         assert!((figure.p50_us - 500.0).abs() < 1.0);
     }

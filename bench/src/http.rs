@@ -164,6 +164,7 @@ impl Arena {
             latencies,
             processor: spent(processor::of_this_process(), client),
             server_processor: Some(spent(server.processor()?, serving)),
+            written: None,
             totals: Totals::default(),
         })
     }

@@ -2,6 +2,7 @@
 //! the same sockets do bare, in one run.
 
 mod arguments;
+mod batches;
 mod closed_loop;
 mod commits;
 mod contestant;
@@ -16,6 +17,7 @@ mod killing;
 mod load;
 mod machine;
 mod memory;
+mod peers;
 mod processor;
 mod progress;
 mod proof;

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::failure::{Result, fail};
-use crate::workload::{Update, value};
+use crate::workload::{Update, record_value};
 
 mod alone;
 mod group;
@@ -28,20 +28,19 @@ const HEADER_BYTES: usize = 16;
 /// Encodes an update as a frame without its sequence and checksum, which [`seal`] adds.
 fn encode(update: Update<'_>) -> Vec<u8> {
     let dataset = update.dataset;
-    let value = value(update.number, update.sync_count + 1);
     let mut frame = vec![0; HEADER_BYTES];
     frame.extend_from_slice(&(update.sync_count + 1).to_le_bytes());
-    let texts = [
-        dataset.pool.as_str(),
-        dataset.identity.as_str(),
-        dataset.name.as_str(),
-        update.key.as_str(),
-        &value,
-    ];
-    for text in texts {
+    let mut put = |text: &str| {
         let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
         frame.extend_from_slice(&length.to_le_bytes());
         frame.extend_from_slice(text.as_bytes());
+    };
+    put(dataset.pool.as_str());
+    put(dataset.identity.as_str());
+    put(dataset.name.as_str());
+    for (record, key) in update.keys.iter().enumerate() {
+        put(key.as_str());
+        put(&record_value(update.number, record, update.sync_count + 1));
     }
     frame.resize(frame.len().next_multiple_of(8), 0);
     frame

@@ -66,6 +66,7 @@ pub fn comparison(title: &str, callers: &str, figures: &[Figure], ratios: &[Rati
         "server CPU us",
         "per sync",
         "log bytes",
+        "disk bytes",
     ];
     table(title, &head, &rows)?;
     let rows: Vec<_> = ratios
@@ -103,6 +104,7 @@ fn row(figure: &Figure) -> Vec<String> {
         optional(figure.server_processor_us),
         optional(figure.per_sync),
         optional(figure.log_bytes),
+        optional(figure.disk_bytes),
     ]
 }
 

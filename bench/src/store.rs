@@ -1,14 +1,15 @@
 //! The engine as a contestant.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use syncline_engine::{
-    Engine, Listing, ModifiedBy, Options, Patch, PatchOp, RecordValue, SyncCount, Wish,
+    Engine, Listing, ModifiedBy, Options, Patch, PatchOp, RecordKey, RecordValue, SyncCount, Wish,
 };
 
 use crate::contestant::{Contestant, Totals};
 use crate::failure::{Result, fail};
-use crate::workload::{KEY, Update, Workload, value};
+use crate::workload::{Update, Workload, record_value};
 
 /// Proposals that are filled in at a time.
 const FILL: usize = 1000;
@@ -49,15 +50,19 @@ impl Store {
 }
 
 fn wish(update: Update<'_>) -> Result<Wish> {
-    let value = RecordValue::parse(value(update.number, update.sync_count + 1))?;
-    Ok(Wish::Update {
-        dataset: update.dataset.clone(),
-        patches: vec![Patch {
-            key: update.key.clone(),
-            op: PatchOp::Replace(value),
+    let patch = |(record, key): (usize, &RecordKey)| {
+        let value = record_value(update.number, record, update.sync_count + 1);
+        Ok(Patch {
+            key: key.clone(),
+            op: PatchOp::Replace(RecordValue::parse(value)?),
             sync_count: SyncCount::new(update.sync_count)?,
             device_modified: None,
-        }],
+        })
+    };
+    let patches = update.keys.iter().enumerate().map(patch);
+    Ok(Wish::Update {
+        dataset: update.dataset.clone(),
+        patches: patches.collect::<Result<_>>()?,
         modified_by: ModifiedBy::Owner,
     })
 }
@@ -96,14 +101,19 @@ impl Contestant for Store {
     fn verify(&self, workload: &Workload, counts: &[u64]) -> Result<()> {
         for (number, (dataset, &count)) in workload.datasets.iter().zip(counts).enumerate() {
             let listed = self.engine.reader().list(dataset, &Listing::default())?;
-            let wanted = (KEY, Some(value(number, count)), count);
-            let found: Vec<_> = listed
+            let found: HashMap<_, _> = listed
                 .records()
-                .map(|record| (record.key, record.value, record.sync_count.get()))
+                .map(|record| (record.key, (record.value, record.sync_count.get())))
                 .collect();
-            let found_one = (wanted.0, wanted.1.as_deref(), wanted.2);
-            if listed.sync_count.get() != count || found != [found_one] {
-                return fail(format!("{dataset} has {found:?}, not {wanted:?}"));
+            let is_right = |(record, key): (usize, &RecordKey)| {
+                let wanted = record_value(number, record, count);
+                found.get(key.as_str()) == Some(&(Some(wanted.as_str()), count))
+            };
+            let all = workload.keys.iter().enumerate().all(is_right);
+            if listed.sync_count.get() != count || found.len() != workload.keys.len() || !all {
+                return fail(format!(
+                    "{dataset} has {found:?}, which is not of count {count}"
+                ));
             }
         }
         Ok(())

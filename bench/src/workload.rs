@@ -1,7 +1,8 @@
 //! The logical work that every contestant does: which dataset, which record, which value.
 //!
-//! Datasets have one record each, so a dataset's count is its record's count too. Values are a
-//! pure function of dataset and count: whatever a store says it holds can be checked.
+//! An update writes all records of its dataset, so a dataset's count is its records' count too.
+//! Values are a pure function of dataset, record and count: whatever a store says it holds can be
+//! checked.
 
 use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId, RecordKey};
 
@@ -13,34 +14,39 @@ pub const VALUE_BYTES: usize = 100;
 const POOL: &str = "us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11";
 /// The name of every dataset.
 const DATASET: &str = "progress";
-/// The key of every record.
+/// The key of the first record of every dataset.
 pub const KEY: &str = "level";
 
-/// Datasets, one per identity, with one record each.
+/// Datasets, one per identity, with the same records each.
 pub struct Workload {
     pub datasets: Vec<DatasetId>,
-    pub key: RecordKey,
+    pub keys: Vec<RecordKey>,
 }
 
-/// A durable compare-and-swap of one record.
+/// A durable compare-and-swap of all records of a dataset.
 #[derive(Clone, Copy)]
 pub struct Update<'a> {
     /// Which dataset, by its place in the workload.
     pub number: usize,
     pub dataset: &'a DatasetId,
-    pub key: &'a RecordKey,
-    /// The count that the caller saw last.
+    pub keys: &'a [RecordKey],
+    /// The count that the caller saw last, of each record.
     pub sync_count: u64,
 }
 
 impl Workload {
-    pub fn new(datasets: usize) -> Result<Self> {
+    pub fn new(datasets: usize, records: usize) -> Result<Self> {
         let datasets = (0..datasets)
             .map(|n| dataset(n, DATASET))
             .collect::<Result<_>>()?;
+        let key = |record| match record {
+            0 => KEY.to_owned(),
+            _ => format!("{KEY}-{record}"),
+        };
+        let keys = (0..records).map(|record| Ok(RecordKey::parse(&key(record))?));
         Ok(Self {
             datasets,
-            key: RecordKey::parse(KEY)?,
+            keys: keys.collect::<Result<_>>()?,
         })
     }
 
@@ -48,7 +54,7 @@ impl Workload {
         Update {
             number,
             dataset: &self.datasets[number],
-            key: &self.key,
+            keys: &self.keys,
             sync_count,
         }
     }
@@ -80,6 +86,11 @@ pub fn dataset(identity: usize, name: &str) -> Result<DatasetId> {
 /// The value that makes a dataset reach a count: hexadecimal digits that repeat.
 pub fn value(dataset: usize, count: u64) -> String {
     text(mix(dataset as u64) ^ count, VALUE_BYTES)
+}
+
+/// The value that makes a record of a dataset reach a count.
+pub fn record_value(dataset: usize, record: usize, count: u64) -> String {
+    value(dataset | record << 40, count)
 }
 
 /// So many hexadecimal digits that repeat, the same for the same number.
@@ -120,7 +131,7 @@ mod tests {
 
     #[test]
     fn identities_differ_and_values_have_their_size() {
-        let workload = Workload::new(1000).unwrap();
+        let workload = Workload::new(1000, 1).unwrap();
         let identities: std::collections::HashSet<_> = workload
             .datasets
             .iter()
@@ -130,6 +141,8 @@ mod tests {
         assert_eq!(value(7, 3).len(), VALUE_BYTES);
         assert_ne!(value(7, 3), value(7, 4));
         assert_ne!(value(7, 3), value(8, 3));
+        assert_eq!(value(7, 3), record_value(7, 0, 3));
+        assert_ne!(value(7, 3), record_value(7, 1, 3));
     }
 
     #[test]

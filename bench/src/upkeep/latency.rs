@@ -67,7 +67,7 @@ pub fn run(shared: &Shared, options: &UpkeepOptions) -> Result<serde_json::Value
             usize::from(rounds.get())
         });
     let scratch = Scratch::new(&shared.data, "beside")?;
-    let workload = Workload::new(DATASETS)?;
+    let workload = Workload::new(DATASETS, 1)?;
     let lanes = [
         Lane::new("tended", scratch.path(), &workload, tended())?,
         Lane::new("alone", scratch.path(), &workload, alone())?,

@@ -1,0 +1,45 @@
+//! Other stores as contestants: the same logical work, in one transaction for each update or, with
+//! the best help that an application can give, in one for all that wait.
+
+mod batched;
+mod one;
+mod work;
+
+use std::path::Path;
+
+use crate::contestant::Contestant;
+use crate::failure::Result;
+use crate::workload::Workload;
+use batched::Batched;
+use one::One;
+
+/// What the name of a contestant ends with that commits many updates together.
+const BATCHED: &str = "-batched";
+
+/// The names of these contestants.
+pub const CONTESTANTS: [&str; 10] = [
+    "redb",
+    "redb-batched",
+    "fjall",
+    "fjall-batched",
+    "sled",
+    "sled-batched",
+    "sqlite",
+    "sqlite-batched",
+    "lmdb",
+    "lmdb-batched",
+];
+
+/// A peer by its name, with every dataset written once.
+pub fn filled(
+    name: &'static str,
+    directory: &Path,
+    workload: &Workload,
+) -> Result<Box<dyn Contestant>> {
+    match name.strip_suffix(BATCHED) {
+        Some(peer) => Ok(Box::new(Batched::new(One::filled(
+            peer, directory, workload,
+        )?))),
+        None => Ok(Box::new(One::filled(name, directory, workload)?)),
+    }
+}
