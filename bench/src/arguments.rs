@@ -48,6 +48,8 @@ pub struct Shared {
 pub enum Command {
     /// Durable single-record updates through the engine, beside raw append-and-sync
     Commits(CommitOptions),
+    /// Listings of datasets, beside other embedded stores
+    Reads(ReadOptions),
     /// Durable signed UpdateRecords over HTTP, beside a bare hyper echo
     Http(HttpOptions),
     /// Memory of a filled store, and how long it takes to reopen
@@ -111,6 +113,19 @@ pub struct CommitOptions {
         default_value = "engine,raw-group,engine-few,raw-alone"
     )]
     pub contestants: Vec<String>,
+}
+
+#[derive(Args, Clone)]
+pub struct ReadOptions {
+    /// Threads, one measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,2")]
+    pub threads: Vec<usize>,
+    /// Seconds of each measurement [default: 2, quick 0.5]
+    #[arg(long)]
+    pub seconds: Option<f64>,
+    /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
+    #[arg(long)]
+    pub rounds: Option<NonZeroU16>,
 }
 
 #[derive(Args, Clone)]

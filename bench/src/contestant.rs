@@ -1,5 +1,7 @@
 //! What is compared: ways to make one small update durable.
 
+use syncline_engine::DatasetId;
+
 use crate::failure::Result;
 use crate::workload::{Update, Workload};
 
@@ -17,6 +19,16 @@ pub trait Contestant: Sync {
     /// Fails unless exactly what was acknowledged is there; `counts` says how often each dataset
     /// was updated.
     fn verify(&self, workload: &Workload, counts: &[u64]) -> Result<()>;
+}
+
+/// A store from which datasets are listed, by many threads at once.
+pub trait Shelf: Contestant {
+    /// Makes many updates durable, faster than one by one.
+    fn write_all(&self, updates: &[Update<'_>]) -> Result<()>;
+
+    /// Lists the records of a dataset above a count; says how many there are, and the bytes of
+    /// their keys and values.
+    fn list(&self, dataset: &DatasetId, since: u64) -> Result<(usize, usize)>;
 }
 
 /// What a contestant did to its disk.

@@ -22,6 +22,7 @@ mod processor;
 mod progress;
 mod proof;
 mod raw;
+mod reads;
 mod report;
 mod scratch;
 mod server;
@@ -55,6 +56,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
     };
     match arguments.command {
         Command::Commits(options) => commits::run(&shared, &machine()?, &options),
+        Command::Reads(options) => reads::run(&shared, &machine()?, &options),
         Command::Http(options) => http::run(&shared, &machine()?, &options),
         Command::Memory(options) => memory::run(&shared, &machine()?, &options),
         Command::Upkeep(options) => upkeep::run(&shared, &machine()?, &options),

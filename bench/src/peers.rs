@@ -7,7 +7,7 @@ mod work;
 
 use std::path::Path;
 
-use crate::contestant::Contestant;
+use crate::contestant::{Contestant, Shelf};
 use crate::failure::Result;
 use crate::workload::Workload;
 use batched::Batched;
@@ -29,6 +29,14 @@ pub const CONTESTANTS: [&str; 10] = [
     "lmdb",
     "lmdb-batched",
 ];
+
+/// The names of the stores.
+pub use syncline_peers::NAMES;
+
+/// A peer to read from, with every dataset written once.
+pub fn shelf(name: &'static str, directory: &Path, workload: &Workload) -> Result<Box<dyn Shelf>> {
+    Ok(Box::new(One::filled(name, directory, workload)?))
+}
 
 /// A peer by its name, with every dataset written once.
 pub fn filled(

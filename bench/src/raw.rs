@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::failure::{Result, fail};
-use crate::workload::{Update, record_value};
+use crate::workload::Update;
 
 mod alone;
 mod group;
@@ -40,7 +40,7 @@ fn encode(update: Update<'_>) -> Vec<u8> {
     put(dataset.name.as_str());
     for (record, key) in update.keys.iter().enumerate() {
         put(key.as_str());
-        put(&record_value(update.number, record, update.sync_count + 1));
+        put(&update.value(record));
     }
     frame.resize(frame.len().next_multiple_of(8), 0);
     frame

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use syncline_engine::{
-    Engine, Listing, ModifiedBy, Options, Patch, PatchOp, RecordKey, RecordValue, SyncCount, Wish,
+    DatasetId, Engine, Listing, ModifiedBy, Options, Patch, PatchOp, RecordKey, RecordValue,
+    SyncCount, Wish,
 };
 
-use crate::contestant::{Contestant, Totals};
+use crate::contestant::{Contestant, Shelf, Totals};
 use crate::failure::{Result, fail};
-use crate::workload::{Update, Workload, record_value};
+use crate::workload::{Update, Workload};
 
 /// Proposals that are filled in at a time.
 const FILL: usize = 1000;
@@ -36,25 +37,17 @@ impl Store {
             directory: directory.into(),
             options,
         };
-        let updates: Vec<_> = (0..workload.datasets.len())
-            .map(|number| workload.update(number, 0))
-            .collect();
-        for updates in updates.chunks(FILL) {
-            let wishes = updates.iter().map(|update| wish(*update).map(Into::into));
-            for answer in store.engine.commit_all(wishes.collect::<Result<_>>()?) {
-                answer?;
-            }
-        }
+        let updates = (0..workload.datasets.len()).map(|number| workload.update(number, 0));
+        store.write_all(&updates.collect::<Vec<_>>())?;
         Ok(store)
     }
 }
 
 fn wish(update: Update<'_>) -> Result<Wish> {
     let patch = |(record, key): (usize, &RecordKey)| {
-        let value = record_value(update.number, record, update.sync_count + 1);
         Ok(Patch {
             key: key.clone(),
-            op: PatchOp::Replace(RecordValue::parse(value)?),
+            op: PatchOp::Replace(RecordValue::parse(update.value(record))?),
             sync_count: SyncCount::new(update.sync_count)?,
             device_modified: None,
         })
@@ -65,6 +58,32 @@ fn wish(update: Update<'_>) -> Result<Wish> {
         patches: patches.collect::<Result<_>>()?,
         modified_by: ModifiedBy::Owner,
     })
+}
+
+impl Shelf for Store {
+    fn write_all(&self, updates: &[Update<'_>]) -> Result<()> {
+        for updates in updates.chunks(FILL) {
+            let wishes = updates.iter().map(|update| wish(*update).map(Into::into));
+            for answer in self.engine.commit_all(wishes.collect::<Result<_>>()?) {
+                answer?;
+            }
+        }
+        Ok(())
+    }
+
+    fn list(&self, dataset: &DatasetId, since: u64) -> Result<(usize, usize)> {
+        let listing = Listing {
+            since: SyncCount::new(since)?,
+            ..Listing::default()
+        };
+        let listed = self.engine.reader().list(dataset, &listing)?;
+        let (mut records, mut bytes) = (0, 0);
+        for record in listed.records() {
+            records += 1;
+            bytes += record.key.len() + record.value.map_or(0, str::len);
+        }
+        Ok((records, bytes))
+    }
 }
 
 impl Contestant for Store {
@@ -106,7 +125,7 @@ impl Contestant for Store {
                 .map(|record| (record.key, (record.value, record.sync_count.get())))
                 .collect();
             let is_right = |(record, key): (usize, &RecordKey)| {
-                let wanted = record_value(number, record, count);
+                let wanted = workload.value(number, record, count);
                 found.get(key.as_str()) == Some(&(Some(wanted.as_str()), count))
             };
             let all = workload.keys.iter().enumerate().all(is_right);

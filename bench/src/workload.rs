@@ -8,7 +8,7 @@ use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId, RecordKey};
 
 use crate::failure::Result;
 
-/// Bytes of every value.
+/// Bytes of a value.
 pub const VALUE_BYTES: usize = 100;
 /// The pool of all datasets.
 const POOL: &str = "us-east-1:0b6b4a3e-71c4-4b2e-9b4a-3f2f6f0a7c11";
@@ -21,6 +21,8 @@ pub const KEY: &str = "level";
 pub struct Workload {
     pub datasets: Vec<DatasetId>,
     pub keys: Vec<RecordKey>,
+    /// Bytes of every value.
+    pub value_bytes: usize,
 }
 
 /// A durable compare-and-swap of all records of a dataset.
@@ -30,6 +32,7 @@ pub struct Update<'a> {
     pub number: usize,
     pub dataset: &'a DatasetId,
     pub keys: &'a [RecordKey],
+    value_bytes: usize,
     /// The count that the caller saw last, of each record.
     pub sync_count: u64,
 }
@@ -47,7 +50,21 @@ impl Workload {
         Ok(Self {
             datasets,
             keys: keys.collect::<Result<_>>()?,
+            value_bytes: VALUE_BYTES,
         })
+    }
+
+    /// An update of the first record alone, of a dataset in which all have the same count.
+    pub fn update_of_first(&self, number: usize, sync_count: u64) -> Update<'_> {
+        Update {
+            keys: &self.keys[..1],
+            ..self.update(number, sync_count)
+        }
+    }
+
+    /// The value that makes a record of a dataset reach a count.
+    pub fn value(&self, dataset: usize, record: usize, count: u64) -> String {
+        record_value(dataset, record, count, self.value_bytes)
     }
 
     pub fn update(&self, number: usize, sync_count: u64) -> Update<'_> {
@@ -55,6 +72,7 @@ impl Workload {
             number,
             dataset: &self.datasets[number],
             keys: &self.keys,
+            value_bytes: self.value_bytes,
             sync_count,
         }
     }
@@ -88,9 +106,15 @@ pub fn value(dataset: usize, count: u64) -> String {
     text(mix(dataset as u64) ^ count, VALUE_BYTES)
 }
 
-/// The value that makes a record of a dataset reach a count.
-pub fn record_value(dataset: usize, record: usize, count: u64) -> String {
-    value(dataset | record << 40, count)
+fn record_value(dataset: usize, record: usize, count: u64, bytes: usize) -> String {
+    text(mix((dataset | record << 40) as u64) ^ count, bytes)
+}
+
+impl Update<'_> {
+    /// The value that it gives a record.
+    pub fn value(&self, record: usize) -> String {
+        record_value(self.number, record, self.sync_count + 1, self.value_bytes)
+    }
 }
 
 /// So many hexadecimal digits that repeat, the same for the same number.
@@ -141,8 +165,9 @@ mod tests {
         assert_eq!(value(7, 3).len(), VALUE_BYTES);
         assert_ne!(value(7, 3), value(7, 4));
         assert_ne!(value(7, 3), value(8, 3));
-        assert_eq!(value(7, 3), record_value(7, 0, 3));
-        assert_ne!(value(7, 3), record_value(7, 1, 3));
+        assert_eq!(value(7, 3), workload.value(7, 0, 3));
+        assert_eq!(value(7, 3), workload.update(7, 2).value(0));
+        assert_ne!(value(7, 3), workload.value(7, 1, 3));
     }
 
     #[test]

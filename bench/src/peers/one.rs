@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use syncline_engine::DatasetId;
 use syncline_peers::{Peer, open};
 
-use super::work::{Job, last_sequence, verify};
-use crate::contestant::{Contestant, Totals};
+use super::work::{Job, last_sequence, list, verify};
+use crate::contestant::{Contestant, Shelf, Totals};
 use crate::failure::{Result, fail};
 use crate::workload::{Update, Workload};
 
-/// Updates of a transaction while the store is filled.
+/// Records of a transaction while the store is filled.
 const FILL: usize = 1000;
 
 pub struct One {
@@ -26,12 +27,8 @@ impl One {
     /// A new store in which every dataset has been written once.
     pub fn filled(name: &'static str, directory: &Path, workload: &Workload) -> Result<Self> {
         let one = Self::open(name, directory)?;
-        let updates: Vec<_> = (0..workload.datasets.len())
-            .map(|number| Job::new(workload.update(number, 0)))
-            .collect();
-        for jobs in updates.chunks(FILL) {
-            one.run(jobs)?;
-        }
+        let updates = (0..workload.datasets.len()).map(|number| workload.update(number, 0));
+        one.write_all(&updates.collect::<Vec<_>>())?;
         Ok(one)
     }
 
@@ -66,6 +63,26 @@ impl One {
         })?;
         self.transactions.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+impl Shelf for One {
+    fn write_all(&self, updates: &[Update<'_>]) -> Result<()> {
+        let records = updates.first().map_or(1, |update| update.keys.len());
+        for updates in updates.chunks((FILL / records).max(1)) {
+            let jobs: Vec<_> = updates.iter().map(|update| Job::new(*update)).collect();
+            self.run(&jobs)?;
+        }
+        Ok(())
+    }
+
+    fn list(&self, dataset: &DatasetId, since: u64) -> Result<(usize, usize)> {
+        let mut found = (0, 0);
+        self.peer.read(&mut |look| {
+            found = list(look, dataset, since)?;
+            Ok(())
+        })?;
+        Ok(found)
     }
 }
 

@@ -8,7 +8,7 @@ use syncline_engine::{DatasetId, RecordKey};
 use syncline_peers::{Look, Rows, Table};
 
 use crate::failure::{Result, fail};
-use crate::workload::{Update, Workload, record_value};
+use crate::workload::{Update, Workload};
 
 /// An update, spelled as the tables want it.
 pub struct Job {
@@ -75,10 +75,7 @@ impl Job {
         let record = |(record, key): (usize, &RecordKey)| {
             let mut place = dataset.clone();
             place.extend_from_slice(key.as_str().as_bytes());
-            (
-                place,
-                record_value(update.number, record, update.sync_count + 1),
-            )
+            (place, update.value(record))
         };
         Self {
             records: update.keys.iter().enumerate().map(record).collect(),
@@ -143,7 +140,7 @@ pub fn verify(look: &mut dyn Look, workload: &Workload, number: usize, count: u6
         Ok(())
     })?;
     let is_right = |(record, key): (usize, &RecordKey)| {
-        let wanted = record_value(number, record, count);
+        let wanted = workload.value(number, record, count);
         records.get(key.as_str().as_bytes()).is_some_and(|found| {
             row(Some(found.clone())) == [count] && found[HEADER_BYTES..] == *wanted.as_bytes()
         })
@@ -155,6 +152,24 @@ pub fn verify(look: &mut dyn Look, workload: &Workload, number: usize, count: u6
     fail(format!(
         "{dataset} is at {found}, not {count}, or a record is not what it was"
     ))
+}
+
+/// Records of a dataset above a count, and the bytes of their keys and values.
+pub fn list(look: &mut dyn Look, dataset: &DatasetId, since: u64) -> Result<(usize, usize)> {
+    let place = dataset_key(dataset);
+    if row::<6>(look.get(Table::Datasets, &place)?)[0] < since {
+        return fail(format!("{dataset} was never at {since}"));
+    }
+    let (mut records, mut bytes) = (0, 0);
+    look.scan(Table::Records, &place, &mut |key, record| {
+        let count = record[..8].try_into().map_or(0, u64::from_le_bytes);
+        if count > since {
+            records += 1;
+            bytes += key.len() - place.len() + record.len() - HEADER_BYTES;
+        }
+        Ok(())
+    })?;
+    Ok((records, bytes))
 }
 
 /// The last sequence in the feed.
