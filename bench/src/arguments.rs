@@ -48,6 +48,8 @@ pub struct Shared {
 pub enum Command {
     /// Durable single-record updates through the engine, beside raw append-and-sync
     Commits(CommitOptions),
+    /// The same updates, of 1 and of 20 records, through other embedded stores too
+    Peers(CommitOptions),
     /// Listings of datasets, beside other embedded stores
     Reads(ReadOptions),
     /// Durable signed UpdateRecords over HTTP, beside a bare hyper echo
@@ -117,15 +119,15 @@ pub struct CommitOptions {
 
 #[derive(Args, Clone)]
 pub struct ReadOptions {
-    /// Threads, one measurement each
+    /// Threads that list, one measurement each
     #[arg(long, value_delimiter = ',', default_value = "1,2")]
-    pub threads: Vec<usize>,
-    /// Seconds of each measurement [default: 2, quick 0.5]
+    pub readers: Vec<usize>,
+    /// Seconds of each measurement [default: 2, quick 0.3]
     #[arg(long)]
-    pub seconds: Option<f64>,
+    pub read_seconds: Option<f64>,
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long)]
-    pub rounds: Option<NonZeroU16>,
+    pub read_rounds: Option<NonZeroU16>,
 }
 
 #[derive(Args, Clone)]
@@ -214,6 +216,8 @@ pub struct UpkeepOptions {
 pub struct AllOptions {
     #[command(flatten)]
     pub commits: CommitOptions,
+    #[command(flatten)]
+    pub reads: ReadOptions,
     #[command(flatten)]
     pub http: HttpOptions,
     #[command(flatten)]

@@ -57,6 +57,31 @@ impl Sizes {
 }
 
 pub fn run(shared: &Shared, machine: &Machine, options: &CommitOptions) -> Result<()> {
+    report::file(
+        &shared.report,
+        "commits",
+        machine,
+        compare(shared, options)?,
+    )
+}
+
+/// The same with all peers, for updates of one record and of twenty.
+pub fn run_peers(shared: &Shared, machine: &Machine, options: &CommitOptions) -> Result<()> {
+    let contestants = [ENGINE, RAW_GROUP].into_iter().chain(CONTESTANTS);
+    let contestants: Vec<_> = contestants.map(str::to_owned).collect();
+    let mut results = Vec::new();
+    for records in [1, 20] {
+        let options = CommitOptions {
+            contestants: contestants.clone(),
+            records,
+            ..options.clone()
+        };
+        results.push(compare(shared, &options)?);
+    }
+    report::file(&shared.report, "peers", machine, results)
+}
+
+fn compare(shared: &Shared, options: &CommitOptions) -> Result<serde_json::Value> {
     let sizes = Sizes::new(shared, options)?;
     let scratch = Scratch::new(&shared.data, "commits")?;
     let lanes = lanes(scratch.path(), options, &sizes)?;
@@ -87,8 +112,7 @@ pub fn run(shared: &Shared, machine: &Machine, options: &CommitOptions) -> Resul
         sizes.seconds
     );
     report::comparison(&workload, "threads", &figures, &ratios)?;
-    let results = json!({ "workload": workload, "figures": figures, "ratios": ratios });
-    report::file(&shared.report, "commits", machine, results)
+    Ok(json!({ "workload": workload, "figures": figures, "ratios": ratios }))
 }
 
 fn lanes(directory: &Path, options: &CommitOptions, sizes: &Sizes) -> Result<Vec<Lane>> {

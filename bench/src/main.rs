@@ -56,6 +56,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
     };
     match arguments.command {
         Command::Commits(options) => commits::run(&shared, &machine()?, &options),
+        Command::Peers(options) => commits::run_peers(&shared, &machine()?, &options),
         Command::Reads(options) => reads::run(&shared, &machine()?, &options),
         Command::Http(options) => http::run(&shared, &machine()?, &options),
         Command::Memory(options) => memory::run(&shared, &machine()?, &options),
@@ -63,6 +64,8 @@ fn run(arguments: Arguments) -> failure::Result<()> {
         Command::All(options) => {
             let machine = machine()?;
             commits::run(&shared, &machine, &options.commits)?;
+            commits::run_peers(&shared, &machine, &options.commits)?;
+            reads::run(&shared, &machine, &options.reads)?;
             http::run(&shared, &machine, &options.http)?;
             memory::run(&shared, &machine, &options.memory)?;
             upkeep::run(&shared, &machine, &options.upkeep)

@@ -77,11 +77,13 @@ struct Outcome {
 
 pub fn run(shared: &Shared, machine: &Machine, options: &ReadOptions) -> Result<()> {
     let seconds = options
-        .seconds
-        .unwrap_or(if shared.quick { 0.5 } else { 2.0 });
+        .read_seconds
+        .unwrap_or(if shared.quick { 0.3 } else { 2.0 });
     let duration = Duration::try_from_secs_f64(seconds)?;
     let usual = if shared.quick { 3 } else { 5 };
-    let rounds = options.rounds.map_or(usual, |rounds| rounds.get().into());
+    let rounds = options
+        .read_rounds
+        .map_or(usual, |rounds| rounds.get().into());
     let mut outcomes = Vec::new();
     for case in &CASES {
         let scratch = Scratch::new(&shared.data, "reads")?;
@@ -91,7 +93,7 @@ pub fn run(shared: &Shared, machine: &Machine, options: &ReadOptions) -> Result<
             ..Workload::new(datasets, case.records)?
         };
         let shelves = shelves(scratch.path(), &workload, case)?;
-        for &threads in &options.threads {
+        for &threads in &options.readers {
             outcomes.extend(case.compare(&shelves, &workload, threads, rounds, duration)?);
         }
     }

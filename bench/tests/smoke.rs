@@ -74,6 +74,53 @@ fn commits_measures_every_contestant_in_one_run() {
 }
 
 #[test]
+fn peers_do_the_same_work_alone_and_in_batches() {
+    let scratch = tempfile::tempdir().unwrap();
+    let sizes = ["--threads", "3", "--datasets", "20"];
+    let times = ["--seconds", "0.05", "--rounds", "1"];
+    let both = report(
+        &scratch,
+        "peers",
+        &[&["peers"], &sizes[..], &times[..]].concat(),
+    );
+    for (workload, records) in both
+        .as_array()
+        .unwrap()
+        .iter()
+        .zip(["1 record", "20 records"])
+    {
+        assert!(workload["workload"].as_str().unwrap().contains(records));
+        let callers = callers(&workload["figures"]);
+        assert_eq!(callers.len(), 2 + 2 * 5);
+        for figure in workload["figures"].as_array().unwrap() {
+            // All but the engine and the raw file write with nobody else.
+            let disk = figure["disk_bytes"].as_f64().unwrap();
+            assert!(disk > 100.0, "{figure}");
+        }
+        assert_eq!(workload["ratios"].as_array().unwrap().len(), 1 + 2 * 5);
+    }
+}
+
+#[test]
+fn reads_counts_what_every_store_lists() {
+    let scratch = tempfile::tempdir().unwrap();
+    let times = ["--read-seconds", "0.05", "--read-rounds", "1"];
+    let arguments = [&["reads", "--quick", "--readers", "2"], &times[..]].concat();
+    let outcomes = report(&scratch, "reads", &arguments);
+    let outcomes = outcomes.as_array().unwrap();
+    assert_eq!(outcomes.len(), 3 * 6);
+    for outcome in outcomes {
+        assert!(outcome["per_second"]["median"].as_f64().unwrap() > 0.0);
+        assert_eq!(outcome["threads"], 2);
+    }
+    assert_eq!(outcomes[0]["bytes"], 105, "one record of ten");
+    assert_eq!(
+        outcomes[17]["bytes"], outcomes[12]["bytes"],
+        "the same for all"
+    );
+}
+
+#[test]
 fn commits_refuses_more_threads_than_datasets() {
     let scratch = tempfile::tempdir().unwrap();
     let output = bench(
