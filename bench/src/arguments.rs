@@ -50,6 +50,8 @@ pub enum Command {
     Commits(CommitOptions),
     /// The same updates, of 1 and of 20 records, through other embedded stores too
     Peers(CommitOptions),
+    /// Updates of callers that do not wait for each answer, beside a store that never syncs
+    Pipelined(PipelineOptions),
     /// Listings of datasets, beside other embedded stores
     Reads(ReadOptions),
     /// Durable signed UpdateRecords over HTTP, beside a bare hyper echo
@@ -115,6 +117,19 @@ pub struct CommitOptions {
         default_value = "engine,raw-group,engine-few,raw-alone"
     )]
     pub contestants: Vec<String>,
+}
+
+#[derive(Args, Clone)]
+pub struct PipelineOptions {
+    /// Threads that send, one measurement each
+    #[arg(long, value_delimiter = ',', default_value = "1,8")]
+    pub pipelines: Vec<usize>,
+    /// Seconds of each measurement [default: 3, quick 0.5]
+    #[arg(long)]
+    pub pipeline_seconds: Option<f64>,
+    /// Rounds, in each of which both have their turn [default: 5, quick 3]
+    #[arg(long)]
+    pub pipeline_rounds: Option<NonZeroU16>,
 }
 
 #[derive(Args, Clone)]
@@ -216,6 +231,8 @@ pub struct UpkeepOptions {
 pub struct AllOptions {
     #[command(flatten)]
     pub commits: CommitOptions,
+    #[command(flatten)]
+    pub pipelined: PipelineOptions,
     #[command(flatten)]
     pub reads: ReadOptions,
     #[command(flatten)]

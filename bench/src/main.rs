@@ -18,6 +18,7 @@ mod load;
 mod machine;
 mod memory;
 mod peers;
+mod pipelined;
 mod processor;
 mod progress;
 mod proof;
@@ -57,6 +58,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
     match arguments.command {
         Command::Commits(options) => commits::run(&shared, &machine()?, &options),
         Command::Peers(options) => commits::run_peers(&shared, &machine()?, &options),
+        Command::Pipelined(options) => pipelined::run(&shared, &machine()?, &options),
         Command::Reads(options) => reads::run(&shared, &machine()?, &options),
         Command::Http(options) => http::run(&shared, &machine()?, &options),
         Command::Memory(options) => memory::run(&shared, &machine()?, &options),
@@ -65,6 +67,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
             let machine = machine()?;
             commits::run(&shared, &machine, &options.commits)?;
             commits::run_peers(&shared, &machine, &options.commits)?;
+            pipelined::run(&shared, &machine, &options.pipelined)?;
             reads::run(&shared, &machine, &options.reads)?;
             http::run(&shared, &machine, &options.http)?;
             memory::run(&shared, &machine, &options.memory)?;

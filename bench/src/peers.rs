@@ -38,6 +38,9 @@ pub fn shelf(name: &'static str, directory: &Path, workload: &Workload) -> Resul
     Ok(Box::new(One::filled(name, directory, workload)?))
 }
 
+/// LMDB without any sync: no rival, but what a store reaches that keeps nothing.
+pub const UNSYNCED: &str = syncline_peers::UNSYNCED;
+
 /// A peer by its name, with every dataset written once.
 pub fn filled(
     name: &'static str,

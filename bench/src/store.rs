@@ -43,7 +43,8 @@ impl Store {
     }
 }
 
-fn wish(update: Update<'_>) -> Result<Wish> {
+/// What the engine is asked to do for an update.
+pub fn wish(update: Update<'_>) -> Result<Wish> {
     let patch = |(record, key): (usize, &RecordKey)| {
         Ok(Patch {
             key: key.clone(),

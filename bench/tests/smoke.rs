@@ -93,12 +93,29 @@ fn peers_do_the_same_work_alone_and_in_batches() {
         let callers = callers(&workload["figures"]);
         assert_eq!(callers.len(), 2 + 2 * 5);
         for figure in workload["figures"].as_array().unwrap() {
-            // All but the engine and the raw file write with nobody else.
+            // Whoever syncs made the kernel write.
             let disk = figure["disk_bytes"].as_f64().unwrap();
             assert!(disk > 100.0, "{figure}");
         }
         assert_eq!(workload["ratios"].as_array().unwrap().len(), 1 + 2 * 5);
     }
+}
+
+#[test]
+fn pipelined_measures_both_with_every_count_in_place() {
+    let scratch = tempfile::tempdir().unwrap();
+    let times = ["--pipeline-seconds", "0.05", "--pipeline-rounds", "1"];
+    let arguments = [&["pipelined", "--pipelines", "1,2"], &times[..]].concat();
+    let outcomes = report(&scratch, "pipelined", &arguments);
+    let threads = outcomes.as_array().unwrap().iter();
+    let threads: Vec<_> = threads
+        .map(|outcome| {
+            assert!(outcome["per_sync"].as_f64().unwrap() > 1.0, "{outcome}");
+            assert!(outcome["ratio"]["median"].as_f64().unwrap() > 0.0);
+            outcome["threads"].as_u64().unwrap()
+        })
+        .collect();
+    assert_eq!(threads, [1, 2]);
 }
 
 #[test]

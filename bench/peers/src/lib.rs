@@ -114,7 +114,10 @@ pub trait Look {
     fn scan(&mut self, table: Table, prefix: &[u8], visit: &mut Visit<'_>) -> Result<()>;
 }
 
-/// The names of all stores.
+/// LMDB that never syncs, to compare with: it keeps nothing through a power cut.
+pub const UNSYNCED: &str = "lmdb-unsynced";
+
+/// The names of all stores that keep what they acknowledge.
 pub const NAMES: [&str; 5] = ["redb", "fjall", "sled", "sqlite", "lmdb"];
 
 /// Opens a store in a directory, or begins one.
@@ -129,6 +132,7 @@ pub fn open(name: &str, directory: &Path) -> Result<Box<dyn Peer>> {
         "sled" => Box::new(sled::Sled::open(directory)?),
         "sqlite" => Box::new(sqlite::Sqlite::open(directory)?),
         "lmdb" => Box::new(lmdb::Lmdb::open(directory)?),
+        UNSYNCED => Box::new(lmdb::Lmdb::open_unsynced(directory)?),
         _ => return Err(format!("no peer is called {name}; there are {NAMES:?}").into()),
     })
 }

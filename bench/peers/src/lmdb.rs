@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use heed::types::Bytes;
-use heed::{Database, Env, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
+use heed::{Database, Env, EnvFlags, EnvOpenOptions, RoTxn, RwTxn, WithoutTls};
 
 use crate::{Look, Peer, Reads, Result, Rows, Table, Visit, Work};
 
@@ -29,11 +29,21 @@ struct Reading<'t, 'e> {
 
 impl Lmdb {
     pub(crate) fn open(directory: &Path) -> Result<Self> {
+        Self::open_with(directory, EnvFlags::empty())
+    }
+
+    /// Without any sync.
+    pub(crate) fn open_unsynced(directory: &Path) -> Result<Self> {
+        Self::open_with(directory, EnvFlags::NO_SYNC)
+    }
+
+    fn open_with(directory: &Path, flags: EnvFlags) -> Result<Self> {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         options.map_size(MAP_BYTES).max_dbs(8).max_readers(256);
-        // SAFETY: the directory is the benchmark's own, and nobody else changes its files.
+        // SAFETY: the directory is the benchmark's own, nobody else changes its files, and what is
+        // lost in a power cut is not opened again.
         #[expect(unsafe_code, reason = "a memory map is as safe as its file")]
-        let env = unsafe { options.open(directory)? };
+        let env = unsafe { options.flags(flags).open(directory)? };
         let mut begun = env.write_txn()?;
         let mut open = |table: Table| env.create_database(&mut begun, Some(table.name()));
         let [datasets, records, identities, pools, feed] = Table::ALL;
