@@ -5,8 +5,10 @@
 //! session is free again. Of a spent session the commit is known, so that a repeated request can be
 //! answered again. The map forgets sessions whose tokens have expired, and when it is full
 //! the oldest: that is safe, since the compare of each record still decides.
+//!
+//! Sessions are forgotten by generations, each a map of its own. In one map from which they were
+//! removed one by one, places of removed ones would count until it is made anew, twice as large.
 
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,13 +27,25 @@ pub struct Spent {
 
 #[derive(Debug, Default)]
 struct State {
-    /// With the commit that spent it.
-    spent: HashMap<Uuid, Sequence>,
-    /// In the order of spending, with the time when the token has surely expired.
-    order: VecDeque<(u64, Uuid)>,
+    /// In the order of spending.
+    generations: VecDeque<Generation>,
     /// As many as requests that run. The channel closes when the claim ends.
     claimed: HashMap<Uuid, watch::Receiver<()>>,
 }
+
+/// Sessions that were spent about the same time.
+#[derive(Debug)]
+struct Generation {
+    began_ms: u64,
+    /// When the last token has surely expired.
+    leaves_ms: u64,
+    /// With the commit that spent each.
+    spent: HashMap<Uuid, Sequence>,
+}
+
+/// Generations in the life of a token, and in a full map: so much more is remembered than need be,
+/// or so much is forgotten at a time.
+const GENERATIONS: usize = 8;
 
 impl Spent {
     /// An empty map that remembers at most `capacity` sessions.
@@ -61,8 +75,8 @@ impl Spent {
 
     fn try_claim(self: &Arc<Self>, session: Uuid) -> Tried {
         let mut state = self.lock();
-        if let Some(commit) = state.spent.get(&session) {
-            return Tried::Spent(*commit);
+        if let Some(commit) = state.commit_of(session) {
+            return Tried::Spent(commit);
         }
         if let Some(running) = state.claimed.get(&session) {
             return Tried::Running(running.clone());
@@ -79,7 +93,7 @@ impl Spent {
     /// Whether an update with this session succeeded.
     #[must_use]
     pub fn contains(&self, session: Uuid) -> bool {
-        self.lock().spent.contains_key(&session)
+        self.lock().commit_of(session).is_some()
     }
 
     /// Remembers a session that a commit made at `time_ms` has spent, in the order of the commits.
@@ -90,7 +104,7 @@ impl Spent {
     /// How many are remembered.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.lock().spent.len()
+        self.lock().len()
     }
 
     /// Whether none is remembered.
@@ -106,17 +120,40 @@ impl Spent {
 }
 
 impl State {
+    fn len(&self) -> usize {
+        self.generations.iter().map(|known| known.spent.len()).sum()
+    }
+
+    /// The commit that spent a session.
+    fn commit_of(&self, session: Uuid) -> Option<Sequence> {
+        let mut generations = self.generations.iter().rev();
+        generations.find_map(|known| known.spent.get(&session).copied())
+    }
+
     fn insert(&mut self, session: Uuid, commit: Sequence, time_ms: u64, capacity: usize) {
-        while let Some(&(leaves_ms, oldest)) = self.order.front() {
-            if leaves_ms > time_ms && self.order.len() < capacity {
+        while let Some(oldest) = self.generations.front() {
+            if oldest.leaves_ms > time_ms && self.len() < capacity {
                 break;
             }
-            self.order.pop_front();
-            self.spent.remove(&oldest);
+            self.generations.pop_front();
         }
-        if let Entry::Vacant(place) = self.spent.entry(session) {
-            place.insert(commit);
-            self.order.push_back((time_ms + LIFE_MS, session));
+        if self.commit_of(session).is_some() {
+            return;
+        }
+        let is_full = |newest: &Generation| {
+            newest.spent.len() >= (capacity / GENERATIONS).max(1)
+                || time_ms >= newest.began_ms + LIFE_MS / GENERATIONS as u64
+        };
+        if self.generations.back().is_none_or(is_full) {
+            self.generations.push_back(Generation {
+                began_ms: time_ms,
+                leaves_ms: 0,
+                spent: HashMap::new(),
+            });
+        }
+        if let Some(newest) = self.generations.back_mut() {
+            newest.leaves_ms = newest.leaves_ms.max(time_ms + LIFE_MS);
+            newest.spent.insert(session, commit);
         }
     }
 }
@@ -216,8 +253,26 @@ mod tests {
         sessions.insert(id(5), COMMIT, 1000 + LIFE_MS);
         assert_eq!(sessions.len(), 1);
         sessions.insert(id(5), Sequence::ZERO, 1000 + LIFE_MS);
-        assert_eq!(sessions.lock().spent[&id(5)], COMMIT);
-        assert_eq!(sessions.lock().order.len(), 1);
+        assert_eq!(sessions.lock().commit_of(id(5)), Some(COMMIT));
+        assert_eq!(sessions.len(), 1);
         assert!(!sessions.is_empty());
+    }
+
+    #[test]
+    fn none_leaves_before_its_token_and_all_leave_soon_after() {
+        let sessions = Spent::new(1 << 20);
+        let step = LIFE_MS / 1000;
+        for number in 0..20_000_u64 {
+            let now = number * step;
+            sessions.insert(id(number.into()), COMMIT, now);
+            let eldest = number.saturating_sub(999);
+            assert!(sessions.contains(id(eldest.into())), "{number}");
+            assert!(sessions.len() <= 1000 + 1000 / GENERATIONS + 1, "{number}");
+        }
+        let state = sessions.lock();
+        assert!(state.generations.len() <= GENERATIONS + 1);
+        // What they take follows what they hold, however many came and went.
+        let places: usize = state.generations.iter().map(|g| g.spent.capacity()).sum();
+        assert!(places <= 4 * state.len(), "{places}");
     }
 }
