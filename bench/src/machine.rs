@@ -80,6 +80,8 @@ fn scheduling(stat: &str) -> &'static str {
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
     match fields.split_whitespace().nth(38) {
         Some("0") => "ordinary",
+        Some("3") => "batch",
+        Some("5") => "idle",
         Some("1") => "first-in-first-out",
         Some("2") => "round-robin",
         _ => "unknown",
