@@ -1,15 +1,13 @@
 //! Threads that each update, wait until it is durable, and update again.
 
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread::ScopedJoinHandle;
 use std::time::{Duration, Instant};
 
 use crate::contestant::Contestant;
 use crate::failure::{Result, fail};
 use crate::figure::{Latencies, Sample};
-use crate::processor;
 use crate::workload::{Dice, Workload};
+use crate::{processor, together};
 
 /// The count of every dataset, by what was acknowledged. Each belongs to one thread at a time, so
 /// no update is ever refused.
@@ -47,42 +45,29 @@ pub fn run(
     if threads == 0 || workload.datasets.len() < threads {
         return fail(format!("{threads} threads need at least one dataset each"));
     }
-    let (ready, start) = (Barrier::new(threads + 1), Barrier::new(threads + 1));
-    let stop = AtomicBool::new(false);
     let (totals, written) = (contestant.totals(), processor::written_by_this_process()?);
-    std::thread::scope(|scope| {
-        let spawn = |number| {
-            let (ready, start, stop) = (&ready, &start, &stop);
-            scope.spawn(move || {
-                let share = Share {
-                    workload,
-                    counts,
-                    number,
-                    threads,
-                };
-                ready.wait();
-                start.wait();
-                share.work(contestant, stop)
-            })
+    let worker = |number| {
+        let share = Share {
+            workload,
+            counts,
+            number,
+            threads,
         };
-        let spawned: Vec<_> = (0..threads).map(spawn).collect();
-        ready.wait();
-        let (began, processor) = (Instant::now(), processor::of_this_process());
-        start.wait();
-        std::thread::sleep(duration);
-        stop.store(true, Ordering::Relaxed);
-        let mut latencies = Latencies::new()?;
-        for ended in spawned.into_iter().map(ScopedJoinHandle::join) {
-            latencies.add(&ended.map_err(|_| "a thread panicked")??)?;
-        }
-        Ok(Sample {
-            elapsed: began.elapsed(),
-            latencies,
-            processor: processor::of_this_process().saturating_sub(processor),
-            server_processor: None,
-            written: Some(processor::written_by_this_process()? - written),
-            totals: contestant.totals().since(totals),
-        })
+        move |stop: &AtomicBool| share.work(contestant, stop)
+    };
+    let workers = (0..threads).map(worker).collect();
+    let ended = together::run(workers, duration, processor::of_this_process)?;
+    let mut latencies = Latencies::new()?;
+    for part in &ended.outcomes {
+        latencies.add(part)?;
+    }
+    Ok(Sample {
+        elapsed: ended.elapsed,
+        latencies,
+        processor: processor::of_this_process().saturating_sub(ended.begun),
+        server_processor: None,
+        written: Some(processor::written_by_this_process()? - written),
+        totals: contestant.totals().since(totals),
     })
 }
 

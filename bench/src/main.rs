@@ -29,6 +29,7 @@ mod scratch;
 mod server;
 mod soak;
 mod store;
+mod together;
 mod upkeep;
 mod workload;
 

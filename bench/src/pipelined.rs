@@ -6,10 +6,8 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
@@ -24,7 +22,7 @@ use crate::peers::{self, UNSYNCED};
 use crate::scratch::Scratch;
 use crate::store::{Store, wish};
 use crate::workload::Workload;
-use crate::{progress, report};
+use crate::{progress, report, together};
 
 /// Updates that a thread has under way at most.
 const UNDER_WAY: usize = 1024;
@@ -70,10 +68,10 @@ pub fn run(shared: &Shared, machine: &Machine, options: &PipelineOptions) -> Res
         let bar = progress::bar("pipelined", rounds);
         for _ in 0..rounds {
             let pipe = |share: &mut Share<'_>, stop: &AtomicBool| share.pipe(&engine, stop);
-            let (rate, made) = turn(&workload, &mut counts[0], threads, duration, pipe)?;
+            let (rate, made) = turn(&workload, &mut counts[0], duration, pipe)?;
             (updates, ours) = (updates + made, [ours, vec![rate]].concat());
             let alone = |share: &mut Share<'_>, stop: &AtomicBool| share.alone(&*peer, stop);
-            theirs.push(turn(&workload, &mut counts[1], threads, duration, alone)?.0);
+            theirs.push(turn(&workload, &mut counts[1], duration, alone)?.0);
             bar.inc(1);
         }
         bar.finish_and_clear();
@@ -159,40 +157,27 @@ impl Share<'_> {
 fn turn(
     workload: &Workload,
     counts: &mut [u64],
-    threads: usize,
     duration: Duration,
     work: impl Fn(&mut Share<'_>, &AtomicBool) -> Result<u64> + Sync,
 ) -> Result<(f64, u64)> {
-    let (start, stop) = (Barrier::new(threads + 1), AtomicBool::new(false));
-    std::thread::scope(|scope| {
-        let shares = counts.chunks_mut(DATASETS).enumerate();
-        let spawn = |(thread, counts): (usize, _)| {
-            let (work, start, stop) = (&work, &start, &stop);
-            scope.spawn(move || {
-                start.wait();
-                let first = thread * DATASETS;
-                work(
-                    &mut Share {
-                        workload,
-                        first,
-                        counts,
-                    },
-                    stop,
-                )
-            })
+    let worker = |(thread, counts)| {
+        let work = &work;
+        let mut share = Share {
+            workload,
+            first: thread * DATASETS,
+            counts,
         };
-        let spawned: Vec<_> = shares.map(spawn).collect();
-        start.wait();
-        let began = Instant::now();
-        std::thread::sleep(duration);
-        stop.store(true, Ordering::Relaxed);
-        let mut made = 0;
-        for ended in spawned.into_iter().map(ScopedJoinHandle::join) {
-            made += ended.map_err(|_| "a thread panicked")??;
-        }
-        // What was under way when the time was over took its time, too.
-        Ok((made as f64 / began.elapsed().as_secs_f64(), made))
-    })
+        move |stop: &AtomicBool| work(&mut share, stop)
+    };
+    let workers: Vec<_> = counts
+        .chunks_mut(DATASETS)
+        .enumerate()
+        .map(worker)
+        .collect();
+    let ended = together::run(workers, duration, || ())?;
+    let made: u64 = ended.outcomes.iter().sum();
+    // What was under way when the time was over took its time, too.
+    Ok((made as f64 / ended.elapsed.as_secs_f64(), made))
 }
 
 fn tell(outcomes: &[Outcome]) -> Result<()> {

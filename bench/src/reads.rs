@@ -1,10 +1,8 @@
 //! `reads`: how often a second a dataset is listed: what is new in it, or all of it.
 
 use std::path::Path;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::ScopedJoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::json;
@@ -18,7 +16,7 @@ use crate::peers;
 use crate::scratch::Scratch;
 use crate::store::Store;
 use crate::workload::{Dice, Workload};
-use crate::{progress, report};
+use crate::{progress, report, together};
 
 /// Listings between two looks at the clock.
 const TOGETHER: usize = 64;
@@ -163,42 +161,29 @@ impl Case {
         duration: Duration,
     ) -> Result<(f64, usize)> {
         let (since, records) = if self.new { (1, 1) } else { (0, self.records) };
-        let (start, stop) = (Barrier::new(threads + 1), AtomicBool::new(false));
-        let read = |thread: usize| -> Result<(u64, usize)> {
-            let mut dice = Dice::new(thread);
-            let (mut listed, mut bytes) = (0, 0);
-            start.wait();
-            while !stop.load(Ordering::Relaxed) {
-                for _ in 0..TOGETHER {
-                    let dataset = &workload.datasets[dice.roll(workload.datasets.len())];
-                    let found;
-                    (found, bytes) = shelf.list(dataset, since)?;
-                    if found != records {
-                        return fail(format!("{dataset}: {found} records, not {records}"));
+        let read = |thread| {
+            move |stop: &AtomicBool| {
+                let mut dice = Dice::new(thread);
+                let (mut listed, mut bytes) = (0_u64, 0);
+                while !stop.load(Ordering::Relaxed) {
+                    for _ in 0..TOGETHER {
+                        let dataset = &workload.datasets[dice.roll(workload.datasets.len())];
+                        let found;
+                        (found, bytes) = shelf.list(dataset, since)?;
+                        if found != records {
+                            return fail(format!("{dataset}: {found} records, not {records}"));
+                        }
                     }
+                    listed += TOGETHER as u64;
                 }
-                listed += TOGETHER as u64;
+                Ok((listed, bytes))
             }
-            Ok((listed, bytes))
         };
-        std::thread::scope(|scope| {
-            let spawn = |thread| {
-                let read = &read;
-                scope.spawn(move || read(thread))
-            };
-            let spawned: Vec<_> = (0..threads).map(spawn).collect();
-            start.wait();
-            let began = Instant::now();
-            std::thread::sleep(duration);
-            stop.store(true, Ordering::Relaxed);
-            let (mut all, mut bytes) = (0, 0);
-            for ended in spawned.into_iter().map(ScopedJoinHandle::join) {
-                let (listed, each) = ended.map_err(|_| "a thread panicked")??;
-                all += listed;
-                bytes = each;
-            }
-            Ok((all as f64 / began.elapsed().as_secs_f64(), bytes))
-        })
+        let readers = (0..threads).map(read).collect();
+        let ended = together::run(readers, duration, || ())?;
+        let listed: u64 = ended.outcomes.iter().map(|(listed, _)| listed).sum();
+        let bytes = ended.outcomes.last().map_or(0, |(_, bytes)| *bytes);
+        Ok((listed as f64 / ended.elapsed.as_secs_f64(), bytes))
     }
 }
 

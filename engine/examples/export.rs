@@ -9,8 +9,8 @@
 use std::error::Error;
 
 use syncline_engine::{
-    DatasetId, DatasetName, Engine, Expected, Exported, IdentityId, ModifiedBy, Options, Patch,
-    PatchOp, PoolId, RecordKey, RecordValue, Scope, SyncCount, Wish,
+    DatasetId, DatasetName, Engine, IdentityId, ModifiedBy, Options, Patch, PatchOp, PoolId,
+    RecordKey, RecordValue, Scope, SyncCount, Wish,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -26,7 +26,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let copy = Engine::open(home.join("new"), Options::default())?;
     for exported in export.by_ref() {
-        copy.commit(wish(exported?))?;
+        copy.commit(Wish::from(exported?))?;
     }
     let done = export.progress();
     println!(
@@ -45,32 +45,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     copy.close()?;
     std::fs::remove_dir_all(home)?;
     Ok(())
-}
-
-/// What is told, as the wish that takes it over.
-fn wish(exported: Exported) -> Wish {
-    match exported {
-        Exported::Pool { pool, modified } => Wish::ImportPool { pool, modified },
-        Exported::Dataset { dataset, content } => Wish::Import { dataset, content },
-        Exported::Identity {
-            pool,
-            identity,
-            modified,
-            floor,
-            deleted,
-        } => Wish::ImportIdentity {
-            pool,
-            identity,
-            modified,
-            floor,
-            deleted,
-        },
-        Exported::Metadata { key, value } => Wish::PutMetadata {
-            key,
-            value,
-            expected: Expected::Nothing,
-        },
-    }
 }
 
 fn put(name: &str, value: &str, seen: u64) -> Result<Wish, Box<dyn Error>> {

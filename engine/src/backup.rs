@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::disk::{Disk, LOCK};
 use crate::error::{Error, Fault};
-use crate::manifest;
+use crate::manifest::{self, Held, Manifest};
 use crate::segment;
 use crate::types::{Sequence, invalid};
 use crate::{checkpoint, root};
@@ -97,6 +97,18 @@ pub(crate) fn sync_directories(disk: &dyn Disk) -> Result<(), Fault> {
             .map_err(|source| Fault::of_io("make names last for", path, source))?;
     }
     Ok(())
+}
+
+/// The files that a finished backup lists, and the bytes of each.
+pub(crate) fn files(manifest: &Manifest) -> impl Iterator<Item = (PathBuf, u64)> {
+    fn numbered(held: &[Held], path: fn(u32) -> PathBuf) -> impl Iterator<Item = (PathBuf, u64)> {
+        held.iter().map(move |held| (path(held.number), held.bytes))
+    }
+    let beside = manifest.beside.iter();
+    numbered(&manifest.checkpoints, checkpoint::path)
+        .chain(numbered(&manifest.hot, segment::path))
+        .chain(numbered(&manifest.cold, segment::path))
+        .chain(beside.map(|(name, bytes)| (name.into(), *bytes)))
 }
 
 /// The path of a file beside the store's own.

@@ -16,13 +16,14 @@ pub use position::ExportPosition;
 use crate::content::Content;
 use crate::error::{Error, Fault, Refusal, Subject};
 use crate::page::Page;
+use crate::proposal::Wish;
 use crate::record::RecordRef;
 use crate::snapshot::{Held, Piece, Scope, Snapshot, Told, Walk};
 use crate::state::{Place, State};
 use crate::store::Store;
 use crate::types::{
-    Cursor, DatasetId, DatasetName, IdentityId, MetadataKey, MetadataValue, PoolId, Sequence,
-    SyncCount, Timestamp,
+    Cursor, DatasetId, DatasetName, Expected, IdentityId, MetadataKey, MetadataValue, PoolId,
+    Sequence, SyncCount, Timestamp,
 };
 
 /// What readers of the log see of an export.
@@ -66,6 +67,34 @@ pub enum Exported {
         /// The value.
         value: MetadataValue,
     },
+}
+
+/// The wish that takes it over in another store, and puts no value where there is one.
+impl From<Exported> for Wish {
+    fn from(exported: Exported) -> Self {
+        match exported {
+            Exported::Pool { pool, modified } => Self::ImportPool { pool, modified },
+            Exported::Dataset { dataset, content } => Self::Import { dataset, content },
+            Exported::Identity {
+                pool,
+                identity,
+                modified,
+                floor,
+                deleted,
+            } => Self::ImportIdentity {
+                pool,
+                identity,
+                modified,
+                floor,
+                deleted,
+            },
+            Exported::Metadata { key, value } => Self::PutMetadata {
+                key,
+                value,
+                expected: Expected::Nothing,
+            },
+        }
+    }
 }
 
 /// How far an export is.

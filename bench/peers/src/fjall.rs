@@ -28,14 +28,7 @@ impl Fjall {
     pub(crate) fn open(directory: &Path) -> Result<Self> {
         let database = SingleWriterTxDatabase::builder(directory).open()?;
         let open = |table: Table| database.keyspace(table.name(), KeyspaceCreateOptions::default);
-        let [datasets, records, identities, pools, feed] = Table::ALL;
-        let tables = [
-            open(datasets)?,
-            open(records)?,
-            open(identities)?,
-            open(pools)?,
-            open(feed)?,
-        ];
+        let tables = Table::each(open)?;
         Ok(Self { database, tables })
     }
 }

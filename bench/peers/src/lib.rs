@@ -58,6 +58,16 @@ impl Table {
     fn number(self) -> usize {
         self as usize
     }
+
+    /// Something of each, in the order of their numbers.
+    fn each<T, E: Into<Failure>>(
+        open: impl FnMut(Self) -> std::result::Result<T, E>,
+    ) -> Result<[T; 5]> {
+        let all = Self::ALL.into_iter().map(open);
+        let all = all.collect::<std::result::Result<Vec<_>, _>>();
+        let all = <[T; 5]>::try_from(all.map_err(Into::into)?);
+        all.map_err(|_| "there are five tables".into())
+    }
 }
 
 /// What a transaction may do. Nothing is there for others before it ends well.

@@ -45,15 +45,7 @@ impl Lmdb {
         #[expect(unsafe_code, reason = "a memory map is as safe as its file")]
         let env = unsafe { options.flags(flags).open(directory)? };
         let mut begun = env.write_txn()?;
-        let mut open = |table: Table| env.create_database(&mut begun, Some(table.name()));
-        let [datasets, records, identities, pools, feed] = Table::ALL;
-        let tables = [
-            open(datasets)?,
-            open(records)?,
-            open(identities)?,
-            open(pools)?,
-            open(feed)?,
-        ];
+        let tables = Table::each(|table| env.create_database(&mut begun, Some(table.name())))?;
         begun.commit()?;
         Ok(Self { env, tables })
     }

@@ -35,14 +35,7 @@ impl Redb {
 
 fn tables(transaction: &WriteTransaction) -> Result<Writing<'_>> {
     let open = |table| transaction.open_table(definition(table));
-    let [datasets, records, identities, pools, feed] = Table::ALL;
-    Ok(Writing([
-        open(datasets)?,
-        open(records)?,
-        open(identities)?,
-        open(pools)?,
-        open(feed)?,
-    ]))
+    Table::each(open).map(Writing)
 }
 
 impl Peer for Redb {

@@ -1,12 +1,11 @@
 //! What a backup has beyond a store: the list of its files.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::Checking;
-use crate::checkpoint;
+use crate::backup;
 use crate::error::{Error, Fault};
 use crate::manifest::{self, Manifest};
-use crate::segment;
 use crate::transfer;
 
 impl Checking<'_> {
@@ -24,13 +23,7 @@ impl Checking<'_> {
                 return Ok(());
             }
         };
-        let segments = manifest.hot.iter().chain(&manifest.cold);
-        let segments = segments.map(|held| (segment::path(held.number), held.bytes));
-        let checkpoints = manifest.checkpoints.iter();
-        let checkpoints = checkpoints.map(|held| (checkpoint::path(held.number), held.bytes));
-        let beside = manifest.beside.iter();
-        let beside = beside.map(|(name, bytes)| (PathBuf::from(name), *bytes));
-        for (path, bytes) in segments.chain(checkpoints).chain(beside) {
+        for (path, bytes) in backup::files(&manifest) {
             match transfer::length(self.disk.as_ref(), &path)? {
                 Some(found) if found == bytes => {}
                 Some(found) => {

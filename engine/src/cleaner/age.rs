@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::{Cleaner, Work};
 use crate::types::Timestamp;
 
 /// Something with a time.
@@ -44,6 +45,14 @@ impl Ages {
     /// Forgets things that are gone.
     pub(super) fn forget(&mut self, is_gone: impl Fn(&Aged) -> bool) {
         self.first_seen.retain(|what, _| !is_gone(what));
+    }
+}
+
+impl Cleaner {
+    /// Milliseconds since something was made.
+    pub(super) fn age(&self, work: &mut Work, what: Aged, made: u64) -> u64 {
+        let made = Timestamp::new(made).unwrap_or(Timestamp::ZERO);
+        work.ages.of(what, made, (self.clock)())
     }
 }
 

@@ -49,8 +49,8 @@ impl Cleaner {
         let unread = |reader| next.is_none_or(|next| next.header.base > reader);
         let held = self.store.readers.slowest_held().is_some_and(unread);
         // Whoever is slow must not cost the others their writes.
-        let may_wait = bytes <= self.upkeep.pin_bytes && self.has_space();
-        (over && !(held && may_wait)).then(|| Arc::clone(oldest))
+        let may_wait = || bytes <= self.upkeep.pin_bytes && self.has_space();
+        (over && !(held && may_wait())).then(|| Arc::clone(oldest))
     }
 
     /// Whether the log is so much longer than it should be that commits must share the disk.

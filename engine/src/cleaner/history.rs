@@ -13,7 +13,6 @@ use super::garbage::Garbage;
 use super::{Cleaner, Work};
 use crate::checkpoint;
 use crate::error::{Error, Fault};
-use crate::types::Timestamp;
 
 /// Checkpoints with which the store may have to be opened.
 const KEPT: usize = 2;
@@ -159,11 +158,5 @@ impl Cleaner {
         let directory = Path::new(checkpoint::DIRECTORY);
         disk.sync_directory(directory)
             .map_err(|source| Fault::of_io("make a name last for", directory, source))
-    }
-
-    /// Milliseconds since something was made.
-    pub(super) fn age(&self, work: &mut Work, what: Aged, made: u64) -> u64 {
-        let made = Timestamp::new(made).unwrap_or(Timestamp::ZERO);
-        work.ages.of(what, made, (self.clock)())
     }
 }

@@ -12,11 +12,8 @@ use super::{Disk, DiskFile};
 /// A directory as it is now.
 pub(crate) struct Frozen(pub(crate) Arc<dyn Disk>);
 
-/// A file that was there.
-struct Kept(Arc<dyn DiskFile>);
-
-/// A file that is made: nothing is kept of it.
-struct Nothing;
+/// A file as it is now, or one that is made, of which nothing is kept.
+struct Kept(Option<Arc<dyn DiskFile>>);
 
 impl Disk for Frozen {
     fn lock(&self) -> io::Result<Result<Box<dyn Send + Sync>, String>> {
@@ -36,11 +33,11 @@ impl Disk for Frozen {
     }
 
     fn create(&self, _: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(Nothing))
+        Ok(Arc::new(Kept(None)))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        Ok(Arc::new(Kept(self.0.open(path)?)))
+        Ok(Arc::new(Kept(Some(self.0.open(path)?))))
     }
 
     fn rename(&self, _: &Path, _: &Path) -> io::Result<()> {
@@ -74,33 +71,14 @@ impl Disk for Frozen {
 
 impl DiskFile for Kept {
     fn length(&self) -> io::Result<u64> {
-        self.0.length()
+        self.0.as_ref().map_or(Ok(0), |file| file.length())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.0.read_at(buffer, offset)
-    }
-
-    fn write_at(&self, _: &[IoSlice<'_>], _: u64) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn set_length(&self, _: u64) -> io::Result<()> {
-        Ok(())
-    }
-
-    fn sync(&self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl DiskFile for Nothing {
-    fn length(&self) -> io::Result<u64> {
-        Ok(0)
-    }
-
-    fn read_at(&self, _: &mut [u8], _: u64) -> io::Result<usize> {
-        Ok(0)
+        let Some(file) = &self.0 else {
+            return Ok(0);
+        };
+        file.read_at(buffer, offset)
     }
 
     fn write_at(&self, _: &[IoSlice<'_>], _: u64) -> io::Result<()> {

@@ -143,12 +143,7 @@ impl<'a> Replay<'a> {
     /// Takes a segment that the checkpoint knows whole.
     fn known(&mut self, known: &HotSegment) -> Result<(), Fault> {
         let number = known.number;
-        let file = self.files.get(number)?;
-        let length = file
-            .length()
-            .map_err(|source| io("measure", number, source))?;
-        let segment = Segment::open(number, file)?;
-        self.check_lineage(&segment)?;
+        let (segment, length) = self.open(number)?;
         if segment.header.base.get() != known.base {
             return Err(self.corrupt(number, 40, "the segment is not the one of the checkpoint"));
         }
@@ -161,6 +156,17 @@ impl<'a> Replay<'a> {
         indexed.set_end(known.end);
         self.segments.push(Arc::new(indexed));
         Ok(())
+    }
+
+    /// Opens the next segment, and measures its file.
+    fn open(&self, number: u32) -> Result<(Segment, u64), Fault> {
+        let file = self.files.get(number)?;
+        let length = file
+            .length()
+            .map_err(|source| io("measure", number, source))?;
+        let segment = Segment::open(number, file)?;
+        self.check_lineage(&segment)?;
+        Ok((segment, length))
     }
 
     fn check_lineage(&self, segment: &Segment) -> Result<(), Fault> {
@@ -192,12 +198,7 @@ impl<'a> Replay<'a> {
         from: Option<(u32, Timestamp)>,
         last: bool,
     ) -> Result<(), Fault> {
-        let file = self.files.get(number)?;
-        let length = file
-            .length()
-            .map_err(|source| io("measure", number, source))?;
-        let segment = Segment::open(number, file)?;
-        self.check_lineage(&segment)?;
+        let (segment, length) = self.open(number)?;
         if from.is_none() {
             self.check_order(&segment)?;
         }

@@ -3,11 +3,11 @@
 use uuid::Uuid;
 
 use super::{missing, verify};
+use crate::backup;
 use crate::checkpoint;
 use crate::disk::Disk;
 use crate::error::{Error, Fault};
 use crate::manifest::{Held, Manifest};
-use crate::segment;
 use crate::transfer;
 use crate::types::{Sequence, SyncCount, invalid};
 
@@ -77,16 +77,7 @@ impl Chosen {
 
 /// Every file must be there, as long as it was.
 fn check_files(disk: &dyn Disk, manifest: &Manifest) -> Result<(), Fault> {
-    let numbered = |path: &dyn Fn(u32) -> std::path::PathBuf, held: &[Held]| {
-        let files = held.iter().map(|held| (path(held.number), held.bytes));
-        files.collect::<Vec<_>>()
-    };
-    let mut files = numbered(&checkpoint::path, &manifest.checkpoints);
-    files.extend(numbered(&segment::path, &manifest.hot));
-    files.extend(numbered(&segment::path, &manifest.cold));
-    let beside = manifest.beside.iter();
-    files.extend(beside.map(|(name, bytes)| (name.into(), *bytes)));
-    for (path, bytes) in files {
+    for (path, bytes) in backup::files(manifest) {
         let found = transfer::length(disk, &path)?.ok_or_else(|| missing(&path))?;
         if found != bytes {
             let why = "the file is not as long as it was";

@@ -9,8 +9,8 @@ pub(crate) use super::data::{identity, pool};
 use syncline_engine::disk::SimDisk;
 use syncline_engine::{
     Content, DatasetId, DatasetName, Engine, Error, Expected, Exported, FeedChange, IdentityId,
-    MetadataKey, MetadataValue, ModifiedBy, Options, PoolId, Proposal, Record, RecordKey, Scope,
-    SyncCount, Timestamp, Wish,
+    MetadataKey, MetadataValue, ModifiedBy, Options, PoolId, Record, RecordKey, Scope, SyncCount,
+    Timestamp, Wish,
 };
 
 /// Numbers that look random and are the same for a seed.
@@ -232,32 +232,6 @@ pub(crate) fn follow(
     }
 }
 
-/// The wish that takes over what was told.
-pub(crate) fn wish(exported: Exported) -> Wish {
-    match exported {
-        Exported::Pool { pool, modified } => Wish::ImportPool { pool, modified },
-        Exported::Dataset { dataset, content } => Wish::Import { dataset, content },
-        Exported::Identity {
-            pool,
-            identity,
-            modified,
-            floor,
-            deleted,
-        } => Wish::ImportIdentity {
-            pool,
-            identity,
-            modified,
-            floor,
-            deleted,
-        },
-        Exported::Metadata { key, value } => Wish::PutMetadata {
-            key,
-            value,
-            expected: Expected::Nothing,
-        },
-    }
-}
-
 pub(crate) fn import(engine: &Engine, exported: Exported) -> Result<(), Error> {
-    engine.commit(Proposal::from(wish(exported))).map(drop)
+    engine.commit(Wish::from(exported)).map(drop)
 }

@@ -8,7 +8,7 @@ use syncline_engine::{
     SyncCount, Timestamp, Wish,
 };
 
-use crate::common::{Clock, Copy, Dice, dataset, identity, import, open, pool, update, wish, work};
+use crate::common::{Clock, Copy, Dice, dataset, identity, import, open, pool, update, work};
 
 fn worked(seed: u64, rounds: u64) -> (Engine, Clock) {
     let clock = Clock::new();
@@ -142,7 +142,7 @@ fn one_identity_goes_to_another_store_or_another_name() {
 
     let heir = identity(99);
     for exported in expected.clone() {
-        let wish = match wish(exported) {
+        let wish = match Wish::from(exported) {
             Wish::Import {
                 mut dataset,
                 content,
@@ -320,7 +320,7 @@ fn what_an_import_told_is_known_and_more_is_not() {
     let empty = open(&SimDisk::new(5), &clock);
     let (mut pools, mut identities) = (0, 0);
     for exported in told {
-        let mut told = wish(exported);
+        let mut told = Wish::from(exported);
         let asked = matches!(told, Wish::ImportPool { .. } | Wish::ImportIdentity { .. });
         assert_eq!(other.reader().is_imported(&told), asked);
         assert!(!empty.reader().is_imported(&told));
