@@ -20,7 +20,7 @@ use shuttle::{Config, Runner};
 use syncline_engine::disk::{Call, Failure, SimDisk};
 use syncline_engine::{
     Cursor, DatasetId, Engine, Error, Fault, Feed, FeedChange, FeedCommit, Listing, MetadataKey,
-    Options, Proposal, Receipt, Refusal, Timestamp,
+    Options, Proposal, Receipt, Refusal,
 };
 
 /// Longer than any test lasts.
@@ -44,20 +44,12 @@ fn run(scheduler: impl Scheduler + 'static, scene: fn()) {
     Runner::new(scheduler, config).run(scene);
 }
 
-fn options() -> Options {
-    let clock = AtomicU64::new(1_700_000_000_000);
-    Options {
-        segment_bytes: 64 << 10,
-        cache_bytes: 64 << 10,
-        checkpoint_bytes: 48 << 10,
-        feed_retention_bytes: 64 << 10,
-        clock: Arc::new(move || Timestamp::new(clock.fetch_add(7, Ordering::Relaxed)).unwrap()),
-        ..Options::default()
-    }
-}
-
 fn open(disk: &SimDisk) -> Engine {
-    Engine::open_on(Arc::new(disk.clone()), options()).unwrap()
+    let options = Options {
+        threads: true,
+        ..data::tiny()
+    };
+    Engine::open_on(Arc::new(disk.clone()), options).unwrap()
 }
 
 fn dataset(number: u32) -> DatasetId {

@@ -11,7 +11,7 @@ use syncline_engine::{
     PoolId, RecordKey, RecordValue, RestoreOptions, SyncCount, Wish, restore_on,
 };
 
-use super::options;
+use super::data;
 
 /// A disk on which something happens when the first file of the log is made.
 struct Hooked {
@@ -105,7 +105,7 @@ fn what_waits_to_go_stays_until_the_backup_has_copied_it() {
     for size in (40..400).step_by(40) {
         let options = Options {
             checkpoint_bytes: 1 << 30,
-            ..options()
+            ..data::tiny()
         };
         let engine = Engine::open_on(Arc::new(SimDisk::new(5)), options).unwrap();
         fill(&engine, 0, size);

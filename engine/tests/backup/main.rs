@@ -17,31 +17,17 @@ mod running;
 mod workload;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Model;
 use syncline_engine::disk::{Disk, SimDisk};
 use syncline_engine::{
-    BackupOptions, Engine, Error, Fault, Options, Refusal, RestoreOptions, Restored, Sequence,
-    SyncCount, Timestamp, restore_on,
+    BackupOptions, Engine, Error, Fault, Refusal, RestoreOptions, Restored, Sequence, SyncCount,
+    restore_on,
 };
 use workload::{Random, proposal};
 
-fn options() -> Options {
-    let clock = AtomicU64::new(1_700_000_000_000);
-    Options {
-        segment_bytes: 64 << 10,
-        cache_bytes: 64 << 10,
-        checkpoint_bytes: 48 << 10,
-        feed_retention_bytes: 100 << 10,
-        clock: Arc::new(move || Timestamp::new(clock.fetch_add(7, Ordering::Relaxed)).unwrap()),
-        threads: false,
-        ..Options::default()
-    }
-}
-
 fn open(disk: &SimDisk) -> Result<Engine, Error> {
-    Engine::open_on(Arc::new(disk.clone()), options())
+    Engine::open_on(Arc::new(disk.clone()), data::tiny())
 }
 
 fn shared(disk: &SimDisk) -> Arc<dyn Disk> {

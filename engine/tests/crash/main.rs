@@ -5,35 +5,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../data/mod.rs"]
+mod data;
 mod model;
 mod workload;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use model::Model;
 use syncline_engine::disk::SimDisk;
-use syncline_engine::{Engine, Error, Fault, Options, Proposal, Timestamp};
+use syncline_engine::{Engine, Error, Fault, Proposal};
 use workload::{Random, large_proposal, proposal};
 
-fn options() -> Options {
-    let clock = AtomicU64::new(1_700_000_000_000);
-    Options {
-        segment_bytes: 64 << 10,
-        // Small, so that datasets are read from the log all the time.
-        cache_bytes: 64 << 10,
-        // Small, so that all of it happens all the time.
-        checkpoint_bytes: 48 << 10,
-        feed_retention_bytes: 100 << 10,
-        clock: Arc::new(move || Timestamp::new(clock.fetch_add(7, Ordering::Relaxed)).unwrap()),
-        threads: false,
-        ..Options::default()
-    }
-}
-
 fn open(disk: &SimDisk) -> Result<Engine, Error> {
-    Engine::open_on(Arc::new(disk.clone()), options())
+    Engine::open_on(Arc::new(disk.clone()), data::tiny())
 }
 
 /// What is done to keep the directory small.

@@ -3,11 +3,29 @@
 #![allow(clippy::unwrap_used, dead_code, reason = "each test uses some of this")]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use syncline_engine::{
     DatasetId, DatasetName, Engine, Expected, IdentityId, Listing, MetadataKey, MetadataValue,
-    ModifiedBy, Patch, PatchOp, PoolId, RecordKey, RecordValue, SyncCount, Wish,
+    ModifiedBy, Options, Patch, PatchOp, PoolId, RecordKey, RecordValue, SyncCount, Timestamp,
+    Wish,
 };
+
+/// So little of everything that all of it happens all the time, and datasets are read from the
+/// log; nothing goes on by itself, and the clock goes by the number of looks at it.
+pub fn tiny() -> Options {
+    let clock = AtomicU64::new(1_700_000_000_000);
+    Options {
+        segment_bytes: 64 << 10,
+        cache_bytes: 64 << 10,
+        checkpoint_bytes: 48 << 10,
+        feed_retention_bytes: 100 << 10,
+        clock: Arc::new(move || Timestamp::new(clock.fetch_add(7, Ordering::Relaxed)).unwrap()),
+        threads: false,
+        ..Options::default()
+    }
+}
 
 pub fn pool(number: u64) -> PoolId {
     PoolId::parse(&format!("us-east-1:0b6b4a3e-71c4-4b2e-9b4a-{number:012x}")).unwrap()

@@ -88,13 +88,8 @@ fn with_history(scene: &Scene, engine: &Engine, hours: u32) {
     }
 }
 
-#[test]
-fn older_checkpoints_give_way_when_writes_are_refused() {
-    let scene = Scene::new(u64::MAX / 2);
-    let engine = scene.open();
-    with_history(&scene, &engine, 48);
-    let garbage = engine.upkeep().garbage_bytes;
-    assert!(scene.files("checkpoint").len() > 2 && garbage > 130_000);
+/// Fills the disk until a write is refused; after so many minutes of upkeep one must be taken.
+fn full_disk_for(scene: &Scene, engine: &Engine, minutes: u32) {
     scene.disk.set_capacity(Some(scene.bytes() + (70 << 10)));
     let full = (0..100).any(|number| {
         let id = dataset(2, 3000 + number, "more");
@@ -102,11 +97,21 @@ fn older_checkpoints_give_way_when_writes_are_refused() {
         engine.commit(wish).is_err()
     });
     assert!(full);
-    for _ in 0..12 {
+    for _ in 0..minutes {
         scene.clock_forward(MINUTE);
         let _ = engine.maintain();
     }
-    write(&engine, &dataset(2, 4000, "more"), "key", &"x".repeat(9000));
+    write(engine, &dataset(2, 4000, "more"), "key", &"x".repeat(9000));
+}
+
+#[test]
+fn older_checkpoints_give_way_when_writes_are_refused() {
+    let scene = Scene::new(u64::MAX / 2);
+    let engine = scene.open();
+    with_history(&scene, &engine, 48);
+    let garbage = engine.upkeep().garbage_bytes;
+    assert!(scene.files("checkpoint").len() > 2 && garbage > 130_000);
+    full_disk_for(&scene, &engine, 12);
 }
 
 #[test]
@@ -146,18 +151,7 @@ fn older_checkpoints_give_way_when_writes_are_refused_and_nothing_is_due() {
     let length = |path: &PathBuf| scene.disk.live_bytes(path).unwrap().len();
     let sizes: Vec<_> = scene.files("checkpoint").iter().map(length).collect();
     assert!(sizes.len() > 2);
-    scene.disk.set_capacity(Some(scene.bytes() + (70 << 10)));
-    let full = (0..100).any(|number| {
-        let id = dataset(2, 3000 + number, "more");
-        let wish = update(&id, "key", &"x".repeat(9000));
-        engine.commit(wish).is_err()
-    });
-    assert!(full);
-    for _ in 0..120 {
-        scene.clock_forward(MINUTE);
-        let _ = engine.maintain();
-    }
-    write(&engine, &dataset(2, 4000, "more"), "key", &"x".repeat(9000));
+    full_disk_for(&scene, &engine, 120);
 }
 
 #[test]
