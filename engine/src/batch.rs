@@ -83,7 +83,7 @@ impl Batch {
             };
             match tail.stage(&plan.commit) {
                 Ok(Staged::At(locations)) => {
-                    let (commit, receipt) = remember(&mut draft, plan, locations);
+                    let (commit, receipt) = remember(&mut draft, submission, plan, locations);
                     staged.push(commit);
                     self.answers.push(Ok(receipt));
                 }
@@ -181,6 +181,7 @@ fn decide(
 /// Makes a staged commit true for the rest of the batch.
 fn remember(
     draft: &mut Draft<'_>,
+    submission: &Submission,
     plan: Plan,
     locations: Vec<Location>,
 ) -> (StagedCommit, Receipt) {
@@ -198,7 +199,9 @@ fn remember(
                 .page
                 .linked(locations[planned.change], &planned.older),
         );
-        if let Change::Dataset(change) = &commit.changes[planned.change] {
+        if let Change::Dataset(change) = &commit.changes[planned.change]
+            && !submission.is_alone
+        {
             draft.keep(change.dataset.clone(), Arc::clone(&page));
         }
         linked.push((planned.change, page));

@@ -5,8 +5,8 @@
 //! what was used since the hand last passed stays.
 
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use foldhash::{HashMap, fast::RandomState};
+use std::hash::BuildHasher;
 
 use crate::page::Page;
 use crate::state::Move;
@@ -63,7 +63,7 @@ impl Cache {
         Self {
             shards: (0..shards).map(|_| Mutex::default()).collect(),
             shard_bytes: bytes / shards,
-            hash: RandomState::new(),
+            hash: RandomState::default(),
         }
     }
 

@@ -81,43 +81,46 @@ impl<'a> Decoder<'a> {
 
 /// Appends numbers to bytes that will be written.
 pub(crate) trait Encode {
-    fn put_u8(&mut self, value: u8);
-    fn put_u16(&mut self, value: u16);
-    fn put_u24(&mut self, value: u32);
-    fn put_u32(&mut self, value: u32);
-    fn put_u48(&mut self, value: u64);
-    fn put_u64(&mut self, value: u64);
     fn put_bytes(&mut self, bytes: &[u8]);
-}
 
-impl Encode for Vec<u8> {
     fn put_u8(&mut self, value: u8) {
-        self.push(value);
+        self.put_bytes(&[value]);
     }
 
     fn put_u16(&mut self, value: u16) {
-        self.extend_from_slice(&value.to_le_bytes());
+        self.put_bytes(&value.to_le_bytes());
     }
 
     fn put_u24(&mut self, value: u32) {
         assert!(value < 1 << 24, "lengths of values take 24 bits");
-        self.extend_from_slice(&value.to_le_bytes()[..3]);
+        self.put_bytes(&value.to_le_bytes()[..3]);
     }
 
     fn put_u32(&mut self, value: u32) {
-        self.extend_from_slice(&value.to_le_bytes());
+        self.put_bytes(&value.to_le_bytes());
     }
 
     fn put_u48(&mut self, value: u64) {
         assert!(value <= U48_MAX, "counts and times take 48 bits");
-        self.extend_from_slice(&value.to_le_bytes()[..6]);
+        self.put_bytes(&value.to_le_bytes()[..6]);
     }
 
     fn put_u64(&mut self, value: u64) {
-        self.extend_from_slice(&value.to_le_bytes());
+        self.put_bytes(&value.to_le_bytes());
     }
+}
 
+impl Encode for Vec<u8> {
     fn put_bytes(&mut self, bytes: &[u8]) {
         self.extend_from_slice(bytes);
+    }
+}
+
+/// What is left of a field of fixed length, which must be long enough.
+impl Encode for &mut [u8] {
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        let (front, rest) = std::mem::take(self).split_at_mut(bytes.len());
+        front.copy_from_slice(bytes);
+        *self = rest;
     }
 }

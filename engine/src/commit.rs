@@ -10,7 +10,8 @@ pub(crate) mod names;
 use dataset::dataset_cause;
 use names::{
     decode_counts, decode_dataset_id, decode_identity, decode_modified_by, decode_pool,
-    encode_counts, encode_dataset_id, encode_id, encode_identity, encode_modified_by, metadata_key,
+    encode_counts, encode_dataset_id, encode_identity, encode_modified_by, encode_pool,
+    metadata_key,
 };
 
 use crate::codec::{Decoder, Encode, Malformed};
@@ -299,9 +300,9 @@ impl Change {
                 encode_identity(out, pool, identity);
                 encode_counts(out, datasets);
             }
-            Self::PoolDeleted { pool } => encode_id(out, pool.as_str(), None),
+            Self::PoolDeleted { pool } => encode_pool(out, pool),
             Self::PoolImported { pool, modified } => {
-                encode_id(out, pool.as_str(), None);
+                encode_pool(out, pool);
                 out.put_u48(modified.get());
             }
             Self::IdentityImported {

@@ -4,6 +4,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::commit::{Change, Commit};
 use crate::page::Page;
 use crate::proposal::{Proposal, Wish};
@@ -14,8 +16,8 @@ use crate::types::{DatasetId, IdentityId, Location, MetadataKey, PoolId};
 pub(crate) struct Draft<'a> {
     durable: &'a State,
     state: State,
-    /// Pages that the batch made.
-    pages: HashMap<DatasetId, Arc<Page>>,
+    /// Pages that the batch made, and may be asked for once more.
+    pages: HashMap<DatasetId, Arc<Page>, RandomState>,
     /// What the batch took away, so that it is not copied once more.
     gone: Gone,
 }
@@ -38,7 +40,7 @@ impl<'a> Draft<'a> {
         Self {
             durable,
             state,
-            pages: HashMap::new(),
+            pages: HashMap::default(),
             gone: Gone::default(),
         }
     }
@@ -141,7 +143,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Takes the page that a staged commit made.
+    /// Takes the page that a staged commit made, for what else the batch does to its dataset.
     pub(crate) fn keep(&mut self, dataset: DatasetId, page: Arc<Page>) {
         self.pages.insert(dataset, page);
     }

@@ -107,23 +107,22 @@ impl Header {
 
     /// The bytes of the header, and its checksum, to which the next frame is chained.
     pub(crate) fn encode(&self, seed: &Seed) -> ([u8; HEADER_BYTES], u32) {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES);
-        bytes.put_u16(MAGIC);
-        bytes.put_u8(self.kind.to_byte());
-        bytes.put_u8(VERSION);
-        bytes.put_u32(self.payload_len);
-        bytes.put_u16(self.part);
-        bytes.put_u16(self.parts);
-        bytes.put_u64(self.sequence.get());
-        bytes.put_u32(self.distance);
-        bytes.put_u32(self.chain);
-        bytes.put_u32(self.payload_checksum);
-        let checksum = seed.checksum(&bytes);
-        bytes.put_u32(checksum);
-        (
-            bytes.try_into().expect("fields add up to the header"),
-            checksum,
-        )
+        let mut bytes = [0; HEADER_BYTES];
+        let mut out = &mut bytes[..];
+        out.put_u16(MAGIC);
+        out.put_u8(self.kind.to_byte());
+        out.put_u8(VERSION);
+        out.put_u32(self.payload_len);
+        out.put_u16(self.part);
+        out.put_u16(self.parts);
+        out.put_u64(self.sequence.get());
+        out.put_u32(self.distance);
+        out.put_u32(self.chain);
+        out.put_u32(self.payload_checksum);
+        let (fields, room) = bytes.split_at_mut(HEADER_BYTES - 4);
+        let checksum = seed.checksum(fields);
+        room.copy_from_slice(&checksum.to_le_bytes());
+        (bytes, checksum)
     }
 
     /// Verifies and reads a header; also gives its checksum.

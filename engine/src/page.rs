@@ -152,10 +152,11 @@ impl Page {
         RecordRef::decode(&mut input).expect("the page was checked when it was made")
     }
 
-    /// The record or tombstone of a key.
-    pub(crate) fn get(&self, key: &str) -> Option<RecordRef<'_>> {
+    /// The count of a key's record or tombstone.
+    pub(crate) fn count_of(&self, key: &str) -> Option<SyncCount> {
         let place = self.find(key).ok()?;
-        Some(self.at(self.by_key[place] as usize))
+        let record = self.offset(self.by_key[place] as usize);
+        Some(record::sync_count(&self.bytes[record..]))
     }
 
     fn find(&self, key: &str) -> Result<usize, usize> {

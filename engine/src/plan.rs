@@ -74,8 +74,8 @@ pub(crate) fn plan(
     };
     let mut plan = Plan {
         commit,
-        outcomes: Vec::new(),
-        pages: Vec::new(),
+        outcomes: Vec::with_capacity(proposal.wishes.len()),
+        pages: Vec::with_capacity(proposal.wishes.len()),
         created: Vec::new(),
     };
     for wish in &proposal.wishes {
@@ -318,8 +318,8 @@ fn sorted_by_key<'a>(news: &[RecordRef<'a>]) -> Result<Vec<RecordRef<'a>>, Refus
 /// the floor comes from a client that knew something which was removed since.
 fn check_count(page: &Page, patch: &Patch) -> Result<(), Refusal> {
     let client = patch.sync_count;
-    let server = match page.get(patch.key.as_str()) {
-        Some(record) => record.sync_count,
+    let server = match page.count_of(patch.key.as_str()) {
+        Some(sync_count) => sync_count,
         None if page.facts().vouches_for(client) => return Ok(()),
         None => SyncCount::ZERO,
     };
@@ -358,9 +358,11 @@ fn written<'a>(
 /// Where the walk from a frame ends that does not hold everything, if that place is not one that
 /// the log tells of itself.
 fn moved_image(state: &State, dataset: &DatasetId, covers_from: SyncCount) -> Option<Extent> {
+    if covers_from == SyncCount::ZERO {
+        return None;
+    }
     let image = state.known(dataset)?.image?;
-    let moved = covers_from != SyncCount::ZERO && segment::is_cold(image.location.segment);
-    moved.then_some(image)
+    segment::is_cold(image.location.segment).then_some(image)
 }
 
 fn no_such(dataset: &DatasetId) -> Refusal {

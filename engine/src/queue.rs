@@ -8,6 +8,8 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
+use foldhash::fast::RandomState;
+
 use crate::error::{Error, Refusal};
 use crate::limits::{
     BATCH_SUBMISSIONS_MAX, PINNED_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX,
@@ -25,6 +27,8 @@ pub(crate) struct Submission {
     /// For each wish the newest durable page of its dataset, if it exists; set when the batch is
     /// taken.
     pub(crate) pages: Vec<Option<Arc<Page>>>,
+    /// All it does is to update a dataset that no other submission is about; set with the pages.
+    pub(crate) is_alone: bool,
     bytes: usize,
 }
 
@@ -43,7 +47,7 @@ pub(crate) struct Queue {
     gate: Arc<Gate>,
     bytes: usize,
     submissions: usize,
-    pins: HashMap<DatasetId, Pin>,
+    pins: HashMap<DatasetId, Pin, RandomState>,
     pinned_bytes: usize,
 }
 
@@ -157,6 +161,7 @@ impl Queue {
             proposal,
             ticket,
             pages,
+            is_alone: false,
             bytes,
         });
         Ok(())
@@ -218,8 +223,15 @@ impl Queue {
         let count = self.waiting.len().min(BATCH_SUBMISSIONS_MAX);
         let mut batch: Vec<_> = self.waiting.drain(..count).collect();
         for submission in &mut batch {
-            let page = |wish| self.pins.get(dataset(wish)?)?.page.clone();
-            submission.pages = submission.proposal.wishes.iter().map(page).collect();
+            let wishes = &submission.proposal.wishes;
+            let mut is_alone = matches!(wishes[..], [Wish::Update { .. }]);
+            let page = |wish| {
+                let pin = self.pins.get(dataset(wish)?)?;
+                is_alone &= pin.submissions == 1;
+                pin.page.clone()
+            };
+            submission.pages = wishes.iter().map(page).collect();
+            submission.is_alone = is_alone;
         }
         (batch, std::mem::take(&mut self.gate))
     }

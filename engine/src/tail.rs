@@ -12,7 +12,7 @@ use crate::commit::{Commit, encode_head};
 use crate::disk::DiskFile;
 use crate::error::Fault;
 use crate::frame::{self, HEADER_BYTES, Header, Kind};
-use crate::limits::{COMMIT_BYTES_MAX, FRAME_PAYLOAD_BYTES};
+use crate::limits::{BATCH_BYTES, COMMIT_BYTES_MAX, FRAME_PAYLOAD_BYTES};
 use crate::log::{End, IndexPoint, Indexed, Log, Position};
 use crate::root::Root;
 use crate::segment::{self, FRAMES_OFFSET, Segment, SegmentHeader, io};
@@ -59,6 +59,8 @@ pub(crate) struct Tail {
     chain: u32,
     /// Frames that are staged but not written.
     buffer: Vec<u8>,
+    /// The frames of the commit that is being staged.
+    laid: Vec<Laid>,
     /// Places of staged commits.
     points: Vec<IndexPoint>,
     /// The last durable commit.
@@ -76,45 +78,11 @@ struct Active {
     reserved: bool,
 }
 
-/// A commit as payloads, and which change lies in which of them.
-struct Payloads {
-    payloads: Vec<Vec<u8>>,
-    places: Vec<(usize, u16)>,
-}
-
-impl Payloads {
-    fn new(commit: &Commit) -> Self {
-        let mut this = Self {
-            payloads: Vec::new(),
-            places: Vec::with_capacity(commit.changes.len()),
-        };
-        let mut changes = 0;
-        for change in &commit.changes {
-            let full = |payload: &Vec<u8>| payload.len() >= FRAME_PAYLOAD_BYTES;
-            if this.payloads.last().is_none_or(full) {
-                let mut payload = Vec::with_capacity(512);
-                encode_head(&mut payload, commit.time, &commit.note, 0);
-                this.payloads.push(payload);
-                changes = 0;
-            }
-            let part = this.payloads.len() - 1;
-            let payload = &mut this.payloads[part];
-            change.encode(payload);
-            this.places.push((part, changes));
-            changes += 1;
-            // The head ends with the number of changes.
-            let at = 9 + commit.note.as_bytes().len() - 2;
-            payload[at..at + 2].copy_from_slice(&changes.to_le_bytes());
-        }
-        this
-    }
-
-    fn frame_bytes(&self) -> usize {
-        let frame = |payload: &Vec<u8>| {
-            (HEADER_BYTES + payload.len()).next_multiple_of(frame::ALIGNMENT as usize)
-        };
-        self.payloads.iter().map(frame).sum()
-    }
+/// A frame in the buffer whose header is still to be written.
+struct Laid {
+    /// Where it begins in the buffer.
+    start: usize,
+    payload_bytes: usize,
 }
 
 impl Tail {
@@ -127,6 +95,7 @@ impl Tail {
             position: ended.position,
             chain: ended.chain,
             buffer: Vec::new(),
+            laid: Vec::new(),
             points: Vec::new(),
             durable: ended.sequence,
             time: ended.time,
@@ -136,45 +105,116 @@ impl Tail {
     /// Puts a commit behind what is staged already. An error means that the log must not be
     /// written to again.
     pub(crate) fn stage(&mut self, commit: &Commit) -> Result<Staged, Fault> {
-        let payloads = Payloads::new(commit);
-        let bytes = payloads.frame_bytes();
-        if bytes > COMMIT_BYTES_MAX {
-            return Ok(Staged::TooLarge);
+        let before = self.buffer.len();
+        let locations = self.lay(commit);
+        let staged = self.make_room(before, commit.deletes());
+        if !matches!(staged, Ok(None)) {
+            self.laid.clear();
+            self.buffer.truncate(before);
         }
-        let deletes = commit.deletes();
-        if !self.fits(bytes as u64, deletes) {
-            if !self.buffer.is_empty() {
-                return Ok(Staged::SegmentFull);
-            }
-            let needed = bytes as u64 + ROOM_BYTES;
-            match self.log.spares.take(needed) {
-                Ok(spare) => self.rotate(spare, false)?,
-                Err(Fault::StorageFull) if deletes => match self.log.spares.take_reserve(needed) {
-                    Some(spare) => self.rotate(spare, true)?,
-                    None => return Ok(Staged::NoSegment(Fault::StorageFull)),
-                },
-                Err(fault) => return Ok(Staged::NoSegment(fault)),
-            }
+        if let Some(not_staged) = staged? {
+            return Ok(not_staged);
         }
         self.points.push(IndexPoint {
-            offset: self.staged_end(),
+            offset: self.position.offset + narrow(before),
             before: Sequence::new(commit.sequence.get() - 1),
             time: self.time,
         });
         self.time = commit.time;
-        Ok(Staged::At(self.put(commit.sequence, payloads)))
+        self.put_headers(Kind::Commit, commit.sequence);
+        let position = self.position;
+        let placed = |location: Location| Location {
+            segment: position.segment,
+            offset: position.offset + location.offset,
+            ..location
+        };
+        Ok(Staged::At(locations.into_iter().map(placed).collect()))
     }
 
-    fn fits(&self, bytes: u64, deletes: bool) -> bool {
+    /// Lays the frames of a commit behind what is staged, each behind room for its header, and says
+    /// where in the buffer each change lies.
+    fn lay(&mut self, commit: &Commit) -> Vec<Location> {
+        let mut locations = Vec::with_capacity(commit.changes.len());
+        let mut changes = 0;
+        let before = self.buffer.len();
+        for change in &commit.changes {
+            if self.buffer.len() - before > COMMIT_BYTES_MAX {
+                break; // Nothing of it will stay.
+            }
+            let full = |laid: &Laid| laid.payload_bytes >= FRAME_PAYLOAD_BYTES;
+            if self.laid.last().is_none_or(full) {
+                self.lay_frame();
+                encode_head(&mut self.buffer, commit.time, &commit.note, 0);
+                changes = 0;
+            }
+            change.encode(&mut self.buffer);
+            let laid = self.laid.last_mut().expect("one was laid just now");
+            locations.push(Location {
+                segment: 0,
+                offset: narrow(laid.start),
+                change: changes,
+            });
+            changes += 1;
+            let payload = laid.start + HEADER_BYTES;
+            laid.payload_bytes = self.buffer.len() - payload;
+            // The head ends with the number of changes.
+            let at = payload + 9 + commit.note.as_bytes().len() - 2;
+            self.buffer[at..at + 2].copy_from_slice(&changes.to_le_bytes());
+        }
+        self.align();
+        locations
+    }
+
+    /// Begins a frame without payload.
+    fn lay_frame(&mut self) {
+        self.align();
+        let start = self.buffer.len();
+        self.laid.push(Laid {
+            start,
+            payload_bytes: 0,
+        });
+        self.buffer.resize(start + HEADER_BYTES, 0);
+    }
+
+    fn align(&mut self) {
+        let end = self
+            .buffer
+            .len()
+            .next_multiple_of(frame::ALIGNMENT as usize);
+        self.buffer.resize(end, 0);
+    }
+
+    /// Sees to it that what is laid behind `before` fits the segment, or says why it does not.
+    fn make_room(&mut self, before: usize, deletes: bool) -> Result<Option<Staged>, Fault> {
+        let bytes = self.buffer.len() - before;
+        if bytes > COMMIT_BYTES_MAX {
+            return Ok(Some(Staged::TooLarge));
+        }
+        if self.fits(deletes) {
+            return Ok(None);
+        }
+        if before > 0 {
+            return Ok(Some(Staged::SegmentFull));
+        }
+        let needed = bytes as u64 + ROOM_BYTES;
+        match self.log.spares.take(needed) {
+            Ok(spare) => self.rotate(spare, false)?,
+            Err(Fault::StorageFull) if deletes => match self.log.spares.take_reserve(needed) {
+                Some(spare) => self.rotate(spare, true)?,
+                None => return Ok(Some(Staged::NoSegment(Fault::StorageFull))),
+            },
+            Err(fault) => return Ok(Some(Staged::NoSegment(fault))),
+        }
+        Ok(None)
+    }
+
+    /// Whether what is laid fits the segment.
+    fn fits(&self, deletes: bool) -> bool {
         self.active.as_ref().is_some_and(|active| {
             (deletes || !active.reserved)
-                && u64::from(self.staged_end()) + bytes + ROOM_BYTES
+                && u64::from(self.position.offset) + self.buffer.len() as u64 + ROOM_BYTES
                     <= active.segment.header.capacity
         })
-    }
-
-    fn staged_end(&self) -> u32 {
-        self.position.offset + narrow(self.buffer.len())
     }
 
     /// Bytes that are staged.
@@ -208,6 +248,8 @@ impl Tail {
         self.position.offset += narrow(self.buffer.len());
         active.indexed.set_end(self.position.offset);
         self.buffer.clear();
+        // What one large commit needed is not kept for ever.
+        self.buffer.shrink_to(2 * BATCH_BYTES);
         self.durable = sequence;
         Ok(self.end())
     }
@@ -220,7 +262,9 @@ impl Tail {
         );
         // What was found at opening is sealed and needs no proof.
         if self.active.is_some() {
-            self.put_frame(kind, self.durable, (0, 1), &[]);
+            self.lay_frame();
+            self.align();
+            self.put_headers(kind, self.durable);
             self.flush(self.durable)?;
         }
         Ok(self.durable)
@@ -304,43 +348,27 @@ impl Tail {
         Ok(())
     }
 
-    /// Appends the frames of a commit and says where each of its changes lies.
-    fn put(&mut self, sequence: Sequence, commit: Payloads) -> Vec<Location> {
-        let Payloads { payloads, places } = commit;
-        let parts = u16::try_from(payloads.len()).expect("fewer parts than changes");
-        let mut offsets = Vec::with_capacity(payloads.len());
-        for (part, payload) in (0..).zip(&payloads) {
-            offsets.push(self.staged_end());
-            self.put_frame(Kind::Commit, sequence, (part, parts), payload);
-        }
-        let segment = self.position.segment;
-        let location = |(part, change): (usize, u16)| Location {
-            segment,
-            offset: offsets[part],
-            change,
-        };
-        places.into_iter().map(location).collect()
-    }
-
-    fn put_frame(&mut self, kind: Kind, sequence: Sequence, of: (u16, u16), payload: &[u8]) {
+    /// Writes the headers of the frames that are laid: the parts of one sequence.
+    fn put_headers(&mut self, kind: Kind, sequence: Sequence) {
         let active = self.active.as_ref().expect("a frame is put in a segment");
         let ahead = sequence.get() - self.durable.get();
-        let header = Header {
-            kind,
-            part: of.0,
-            parts: of.1,
-            sequence,
-            distance: u32::try_from(ahead).expect("a batch is bounded"),
-            chain: self.chain,
-            payload_len: narrow(payload.len()),
-            payload_checksum: frame::payload_checksum(payload),
-        };
-        let (bytes, checksum) = header.encode(&active.segment.seed);
-        self.chain = checksum;
-        let end = self.buffer.len() + header.frame_bytes();
-        self.buffer.extend_from_slice(&bytes);
-        self.buffer.extend_from_slice(payload);
-        self.buffer.resize(end, 0);
+        let parts = u16::try_from(self.laid.len()).expect("fewer parts than changes");
+        for (part, laid) in (0..).zip(self.laid.drain(..)) {
+            let (room, payload) = self.buffer[laid.start..].split_at_mut(HEADER_BYTES);
+            let header = Header {
+                kind,
+                part,
+                parts,
+                sequence,
+                distance: u32::try_from(ahead).expect("a batch is bounded"),
+                chain: self.chain,
+                payload_len: narrow(laid.payload_bytes),
+                payload_checksum: frame::payload_checksum(&payload[..laid.payload_bytes]),
+            };
+            let (bytes, checksum) = header.encode(&active.segment.seed);
+            self.chain = checksum;
+            room.copy_from_slice(&bytes);
+        }
     }
 }
 

@@ -116,13 +116,25 @@ impl Labels {
 struct Route {
     method: &'static str,
     template: &'static str,
+    /// Slashes of the template: most paths differ in that already.
+    depth: usize,
     operation: SyncOperation,
+}
+
+const fn depth(path: &str) -> usize {
+    let (bytes, mut at, mut slashes) = (path.as_bytes(), 0, 0);
+    while at < bytes.len() {
+        slashes += (bytes[at] == b'/') as usize;
+        at += 1;
+    }
+    slashes
 }
 
 const fn route(method: &'static str, template: &'static str, operation: SyncOperation) -> Route {
     Route {
         method,
         template,
+        depth: depth(template),
         operation,
     }
 }
@@ -169,8 +181,9 @@ impl SyncOperation {
 /// a method that the path does not have, `SerializationException` for a label that is not UTF-8.
 pub fn resolve(method: &str, path: &str) -> Result<(SyncOperation, Labels), ApiError> {
     let mut allowed = Vec::new();
+    let depth = depth(path);
     for route in &ROUTES {
-        if !matches(route.template, path) {
+        if route.depth != depth || !matches(route.template, path) {
             continue;
         }
         if route.method == method {

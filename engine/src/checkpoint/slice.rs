@@ -6,7 +6,7 @@ use std::ops::Bound;
 use super::familiar::Familiar;
 use crate::codec::{Decoder, Encode, Malformed};
 use crate::commit::names::{
-    decode_identity_of, decode_pool, encode_id, encode_short, metadata_key,
+    decode_identity_of, decode_pool, encode_identity_of, encode_pool, encode_short, metadata_key,
 };
 use crate::commit::{decode_location, encode_location};
 use crate::segment;
@@ -96,14 +96,14 @@ fn put_identities_end(out: &mut Slice) -> At {
 
 fn put_pool(id: PoolId, pool: &Pool, out: &mut Slice) -> At {
     out.bytes.put_u8(POOL);
-    encode_id(&mut out.bytes, id.as_str(), None);
+    encode_pool(&mut out.bytes, &id);
     out.bytes.put_u48(pool.modified.get());
     At::Identities(id, None)
 }
 
 fn put_identity(pool: &PoolId, id: IdentityId, identity: &Identity, out: &mut Slice) {
     out.bytes.put_u8(IDENTITY);
-    encode_id(&mut out.bytes, id.as_str(), Some(pool.as_str()));
+    encode_identity_of(&mut out.bytes, &id, pool);
     out.bytes.put_u48(identity.modified.get());
     out.bytes.put_u48(identity.floor.get());
     out.bytes

@@ -2,6 +2,7 @@
 //! uuids, which take a third of their text.
 
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use crate::codec::{Decoder, Encode, Malformed};
 use crate::types::{
@@ -20,33 +21,44 @@ pub(crate) fn encode_short(out: &mut Vec<u8>, bytes: &[u8]) {
     out.put_bytes(bytes);
 }
 
-/// The uuid of an id that is exactly `<region>:<uuid in lower case>`.
-fn split_uuid(id: &str) -> Option<(&str, Uuid)> {
-    let (region, tail) = id.split_once(':')?;
-    let uuid = Uuid::try_parse(tail).ok()?;
-    let mut buffer = Uuid::encode_buffer();
-    (&*uuid.hyphenated().encode_lower(&mut buffer) == tail).then_some((region, uuid))
+/// The uuid of an id that is exactly `<region>:<uuid in lower case>`, and the region.
+fn split_uuid(id: &[u8]) -> Option<(&[u8], Uuid)> {
+    let (before, tail) = id.split_at_checked(id.len().checked_sub(Hyphenated::LENGTH)?)?;
+    let region = before.strip_suffix(b":")?;
+    // Of this length only a uuid with hyphens is taken, and ids have no upper case.
+    Some((region, Uuid::try_parse_ascii(tail).ok()?))
 }
 
-pub(crate) fn encode_id(out: &mut Vec<u8>, id: &str, pool: Option<&str>) {
+/// Whether an id is of a region.
+fn is_of_region(id: &[u8], region: &[u8]) -> bool {
+    id.strip_prefix(region)
+        .is_some_and(|rest| rest.first() == Some(&b':'))
+}
+
+fn encode_id(out: &mut Vec<u8>, id: &[u8], pool: Option<&[u8]>) {
     match split_uuid(id) {
         Some((region, uuid)) => {
-            let same = pool
-                .and_then(|pool| pool.split_once(':'))
-                .is_some_and(|p| p.0 == region);
-            if same {
+            if pool.is_some_and(|pool| is_of_region(pool, region)) {
                 out.put_u8(ID_UUID_SAME_REGION);
             } else {
                 out.put_u8(ID_UUID);
-                encode_short(out, region.as_bytes());
+                encode_short(out, region);
             }
             out.put_bytes(uuid.as_bytes());
         }
         None => {
             out.put_u8(ID_PLAIN);
-            encode_short(out, id.as_bytes());
+            encode_short(out, id);
         }
     }
+}
+
+pub(crate) fn encode_pool(out: &mut Vec<u8>, pool: &PoolId) {
+    encode_id(out, pool.as_bytes(), None);
+}
+
+pub(crate) fn encode_identity_of(out: &mut Vec<u8>, identity: &IdentityId, pool: &PoolId) {
+    encode_id(out, identity.as_bytes(), Some(pool.as_bytes()));
 }
 
 fn decode_id<T>(
@@ -82,8 +94,8 @@ pub(crate) fn decode_pool(input: &mut Decoder<'_>) -> Result<PoolId, Malformed> 
 }
 
 pub(crate) fn encode_identity(out: &mut Vec<u8>, pool: &PoolId, identity: &IdentityId) {
-    encode_id(out, pool.as_str(), None);
-    encode_id(out, identity.as_str(), Some(pool.as_str()));
+    encode_pool(out, pool);
+    encode_identity_of(out, identity, pool);
 }
 
 pub(crate) fn decode_identity(input: &mut Decoder<'_>) -> Result<(PoolId, IdentityId), Malformed> {

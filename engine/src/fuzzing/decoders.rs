@@ -10,7 +10,7 @@ use super::{Mode, seal};
 use crate::checkpoint::{self, Beginning, Checkpoint};
 use crate::codec::Decoder;
 use crate::cold::Cold;
-use crate::commit::names::{decode_dataset_id, decode_pool, encode_dataset_id, encode_id};
+use crate::commit::names::{decode_dataset_id, decode_pool, encode_dataset_id, encode_pool};
 use crate::commit::{Change, Part, encode_head};
 use crate::disk::{Disk, SimDisk};
 use crate::files::Files;
@@ -126,7 +126,7 @@ pub(super) fn names(_: Mode, bytes: &[u8]) {
         let _ = (DatasetName::parse(text), RecordKey::parse(text));
         if let Ok(pool) = PoolId::parse(text) {
             let mut stored = Vec::new();
-            encode_id(&mut stored, pool.as_str(), None);
+            encode_pool(&mut stored, &pool);
             assert_eq!(decode_pool(&mut Decoder::new(&stored)), Ok(pool));
         }
         if let Ok(identity) = IdentityId::parse(text) {

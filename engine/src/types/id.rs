@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use uuid::Uuid;
+use uuid::fmt::Hyphenated;
 
 use super::{Invalid, invalid};
 use crate::limits::{DATASET_NAME_BYTES_MAX, ID_BYTES_MAX};
@@ -16,13 +17,10 @@ struct Id {
     length: u8,
 }
 
-/// Bytes of a uuid as text, with its hyphens.
-const UUID_TEXT_BYTES: usize = 36;
-
 impl Id {
     /// The id of a region and a uuid.
     fn of_uuid(field: &'static str, region: &str, uuid: Uuid) -> Result<Self, Invalid> {
-        let (start, end) = (region.len() + 1, region.len() + 1 + UUID_TEXT_BYTES);
+        let (start, end) = (region.len() + 1, region.len() + 1 + Hyphenated::LENGTH);
         if region.is_empty() || end > ID_BYTES_MAX || !region.bytes().all(is_of_region) {
             return Err(ill_formed(field));
         }
@@ -58,8 +56,12 @@ impl Id {
         })
     }
 
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
+
     fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.bytes[..usize::from(self.length)]).expect("parsed from ASCII")
+        std::str::from_utf8(self.as_bytes()).expect("parsed from ASCII")
     }
 }
 
@@ -100,6 +102,10 @@ macro_rules! id {
             /// The id that [`Self::parse`] makes of `<region>:<uuid>`, without the way by text.
             pub(crate) fn of_uuid(region: &str, uuid: Uuid) -> Result<Self, Invalid> {
                 Id::of_uuid($field, region, uuid).map(Self)
+            }
+
+            pub(crate) fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
             }
 
             /// The id as it was given.
