@@ -42,6 +42,9 @@ pub struct Shared {
     /// What was built and with what, for the report
     #[arg(long, global = true, value_name = "TEXT", default_value = "not stated")]
     pub build: String,
+    /// The server's binary [default: `syncline` beside this program]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub server: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -54,8 +57,12 @@ pub enum Command {
     Pipelined(PipelineOptions),
     /// Listings of datasets, beside other embedded stores
     Reads(ReadOptions),
-    /// Durable signed UpdateRecords over HTTP, beside a bare hyper echo
+    /// Many datasets written, overwritten, followed and exported, beside other embedded stores
+    Bulk(BulkOptions),
+    /// Signed UpdateRecords and ListRecords over HTTP, beside bare hyper, alone and with a log
     Http(HttpOptions),
+    /// Memory of a server that does nothing, and of its idle connections
+    Idle(IdleOptions),
     /// Memory of a filled store, and how long it takes to reopen
     Memory(MemoryOptions),
     /// What keeping the directory small and opening fast costs, and what comes of it
@@ -148,20 +155,41 @@ pub struct ReadOptions {
 #[derive(Args, Clone)]
 pub struct HttpOptions {
     /// Keep-alive connections, one measurement each
-    #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
+    #[arg(long, value_delimiter = ',', default_value = "1,16,64,1000")]
     pub connections: Vec<usize>,
     /// Identities with a dataset of one record each [default: 1000]
     #[arg(long)]
     pub identities: Option<usize>,
-    /// Updates of one measurement on 64 connections; fewer on fewer [default: 40000, quick 8000]
+    /// Requests of one measurement; fewer on fewer than 16 connections [default: 40000, quick 8000]
     #[arg(long)]
-    pub updates: Option<usize>,
+    pub requests: Option<usize>,
+    /// Updates a second at which latency is measured, from when each was due, on 64 connections
+    #[arg(long, value_delimiter = ',', default_value = "2000,10000")]
+    pub rates: Vec<u32>,
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long = "http-rounds", id = "http_rounds")]
     pub rounds: Option<NonZeroU16>,
-    /// The server's binary [default: `syncline` beside this program]
-    #[arg(long, value_name = "FILE")]
-    pub server: Option<PathBuf>,
+}
+
+#[derive(Args, Clone)]
+pub struct BulkOptions {
+    /// Datasets of 10 records of 100 bytes [default: 200000, quick 20000]
+    #[arg(long)]
+    pub bulk_datasets: Option<usize>,
+    /// Rounds, in each of which every contestant has its turn [default: 3]
+    #[arg(long)]
+    pub bulk_rounds: Option<NonZeroU16>,
+}
+
+#[derive(Args, Clone)]
+pub struct IdleOptions {
+    /// Connections that are kept open
+    #[arg(
+        long = "idle-connections",
+        id = "idle_connections",
+        default_value_t = 1000
+    )]
+    pub connections: usize,
 }
 
 #[derive(Args, Clone)]
@@ -236,7 +264,11 @@ pub struct AllOptions {
     #[command(flatten)]
     pub reads: ReadOptions,
     #[command(flatten)]
+    pub bulk: BulkOptions,
+    #[command(flatten)]
     pub http: HttpOptions,
+    #[command(flatten)]
+    pub idle: IdleOptions,
     #[command(flatten)]
     pub memory: MemoryOptions,
     #[command(flatten)]
@@ -263,9 +295,6 @@ pub struct SoakOptions {
     /// The run fails when the data directory takes more than this
     #[arg(long, value_name = "BYTES", default_value_t = 16 << 30)]
     pub disk_bytes_max: u64,
-    /// The server's binary [default: `syncline` beside this program]
-    #[arg(long, value_name = "FILE")]
-    pub server: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]
@@ -285,9 +314,6 @@ pub struct KillingOptions {
     /// Where a line for each round goes
     #[arg(long, value_name = "FILE")]
     pub log: PathBuf,
-    /// The server's binary [default: `syncline` beside this program]
-    #[arg(long, value_name = "FILE")]
-    pub server: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]
@@ -304,9 +330,6 @@ pub struct FullDiskOptions {
     /// Only tell whether deletes go on while the disk is full
     #[arg(long)]
     pub deletes_may_be_refused: bool,
-    /// The server's binary [default: `syncline` beside this program]
-    #[arg(long, value_name = "FILE")]
-    pub server: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]
@@ -314,6 +337,9 @@ pub struct EchoOptions {
     /// Bytes of each answer's body
     #[arg(long)]
     pub answer_bytes: usize,
+    /// Append the body of each request to this file, and sync it, before the answer
+    #[arg(long, value_name = "FILE")]
+    pub log: Option<PathBuf>,
 }
 
 #[derive(Args, Clone)]

@@ -8,8 +8,9 @@ use serde_json::json;
 use crate::arguments::{CommitOptions, Shared};
 use crate::closed_loop::{self, Counts};
 use crate::contestant::Contestant;
+use crate::device::Device;
 use crate::failure::{Result, fail};
-use crate::figure::{Ratio, Series};
+use crate::figure::{Ratio, Sample, Series};
 use crate::machine::Machine;
 use crate::peers::{self, CONTESTANTS};
 use crate::progress;
@@ -85,7 +86,8 @@ fn compare(shared: &Shared, options: &CommitOptions) -> Result<serde_json::Value
     let sizes = Sizes::new(shared, options)?;
     let scratch = Scratch::new(&shared.data, "commits")?;
     let lanes = lanes(scratch.path(), options, &sizes)?;
-    let series = measure(&lanes, &options.threads, &sizes)?;
+    let device = Device::below(scratch.path())?;
+    let series = measure(&lanes, &options.threads, &sizes, &device)?;
     for lane in lanes {
         Lane {
             contestant: lane.contestant.reopen()?,
@@ -148,7 +150,12 @@ fn lane(name: &str, directory: &Path, options: &CommitOptions, sizes: &Sizes) ->
     })
 }
 
-fn measure(lanes: &[Lane], threads: &[usize], sizes: &Sizes) -> Result<Vec<Series>> {
+fn measure(
+    lanes: &[Lane],
+    threads: &[usize],
+    sizes: &Sizes,
+    device: &Device,
+) -> Result<Vec<Series>> {
     let turns = |lane: &Lane| threads.iter().filter(|&&count| lane.runs(count)).count();
     let steps = sizes.rounds * lanes.iter().map(turns).sum::<usize>();
     let bar = progress::bar("commits", steps);
@@ -162,7 +169,9 @@ fn measure(lanes: &[Lane], threads: &[usize], sizes: &Sizes) -> Result<Vec<Serie
         for _ in 0..sizes.rounds {
             for (lane, series) in lanes.iter().zip(&mut series) {
                 bar.set_message(format!("{}, {count} threads", lane.name));
-                series.samples.push(lane.turn(count, sizes.seconds)?);
+                series
+                    .samples
+                    .push(lane.turn(count, sizes.seconds, device)?);
                 bar.inc(1);
             }
         }
@@ -178,10 +187,13 @@ impl Lane {
         self.name != RAW_ALONE || threads == 1
     }
 
-    fn turn(&self, threads: usize, duration: Duration) -> Result<crate::figure::Sample> {
+    fn turn(&self, threads: usize, duration: Duration, device: &Device) -> Result<Sample> {
         let contestant = self.contestant.as_ref();
         let before: u64 = self.counts.snapshot().iter().sum();
-        let sample = closed_loop::run(contestant, &self.workload, &self.counts, threads, duration)?;
+        let written = device.written()?;
+        let mut sample =
+            closed_loop::run(contestant, &self.workload, &self.counts, threads, duration)?;
+        sample.written = device.written_since(written)?;
         let counts = self.counts.snapshot();
         let rise = counts.iter().sum::<u64>() - before;
         if rise != sample.latencies.count() {

@@ -29,6 +29,13 @@ pub trait Shelf: Contestant {
     /// Lists the records of a dataset above a count; says how many there are, and the bytes of
     /// their keys and values.
     fn list(&self, dataset: &DatasetId, since: u64) -> Result<(usize, usize)>;
+
+    /// Reads the feed from its beginning; says how many commits there are, and the bytes of their
+    /// keys and values.
+    fn follow(&self) -> Result<(usize, usize)>;
+
+    /// Reads every record; says how many there are, and the bytes of their keys and values.
+    fn export(&self) -> Result<(usize, usize)>;
 }
 
 /// What a contestant did to its disk.

@@ -44,7 +44,7 @@ pub struct Sample {
     pub processor: Duration,
     /// Processor time of the server, where there is one.
     pub server_processor: Option<Duration>,
-    /// Bytes that this process made the kernel write; `None`: it was not the one that wrote.
+    /// Bytes that were written to the device; `None`: nobody looked, or there is none.
     pub written: Option<u64>,
     pub totals: Totals,
 }
@@ -84,7 +84,7 @@ pub struct Figure {
     /// Bytes of log per update, of who keeps one and tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_bytes: Option<f64>,
-    /// Bytes that the kernel wrote to the disk per update, in whole blocks and of all files.
+    /// Bytes that were written to the device per update: all files, and the file system's own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disk_bytes: Option<f64>,
     pub updates: u64,

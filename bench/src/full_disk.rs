@@ -31,7 +31,7 @@ pub fn run(shared: &Shared, options: &FullDiskOptions) -> Result<()> {
     // An open file would keep its space when it is removed.
     drop(file);
     let place = Place {
-        binary: server::binary(options.server.as_deref())?,
+        binary: server::binary(shared.server.as_deref())?,
         directory: scratch.path().to_owned(),
         data: options.mount.join("data"),
     };

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::arguments::{KillingOptions, Shared};
@@ -22,19 +21,19 @@ const STUMBLE_US_MAX: usize = 60_000;
 
 pub fn run(shared: &Shared, machine: &Machine, options: &KillingOptions) -> Result<()> {
     let scratch = Scratch::new(&shared.data, "killing")?;
-    let ended = kill_often(scratch.path(), machine, options);
+    let place = Place {
+        binary: server::binary(shared.server.as_deref())?,
+        directory: scratch.path().to_owned(),
+        data: scratch.path().join("data"),
+    };
+    let ended = kill_often(place, machine, options);
     if ended.is_err() {
         scratch.keep();
     }
     ended
 }
 
-fn kill_often(scratch: &Path, machine: &Machine, options: &KillingOptions) -> Result<()> {
-    let place = Place {
-        binary: server::binary(options.server.as_deref())?,
-        directory: scratch.to_owned(),
-        data: scratch.join("data"),
-    };
+fn kill_often(place: Place, machine: &Machine, options: &KillingOptions) -> Result<()> {
     let shape = Shape {
         identities: 12,
         datasets: 4,

@@ -1,5 +1,5 @@
-//! Load on a server: keep-alive connections that each update, wait for the answer, and update
-//! again, every request signed as it is sent.
+//! Load on a server: keep-alive connections that each send a request, wait for the answer, and send
+//! the next, every request signed as it is sent.
 //!
 //! Each update spends a session token, so the tokens are taken by ListRecords before the clock
 //! starts. Each dataset belongs to one connection, which knows its count.
@@ -26,9 +26,18 @@ pub use connection::Connection;
 /// Connections that prepare and verify.
 const QUIET_CONNECTIONS: usize = 8;
 
+/// A request that is ready to be sent.
+#[derive(Clone)]
+pub enum Job {
+    /// Writes a record.
+    Update(Update),
+    /// Lists what is new since the count before this one.
+    List { dataset: usize, sync_count: u64 },
+}
+
 /// An update that is ready to be sent.
 #[derive(Clone)]
-pub struct Job {
+pub struct Update {
     /// Which dataset, by its place in the account.
     dataset: usize,
     /// The count that it has before.
@@ -36,7 +45,7 @@ pub struct Job {
     token: String,
 }
 
-/// The updates of every connection.
+/// The requests of every connection.
 pub type Plan = Vec<Vec<Job>>;
 
 /// What came of a plan.
@@ -75,11 +84,11 @@ pub async fn plan(account: &Arc<Account>, connections: usize, updates: usize) ->
                     let dataset = number + connections * at;
                     let listed = account.list(&mut connection, &mut signer, dataset).await?;
                     let Listed { sync_count, token } = listed;
-                    jobs.push(Job {
+                    jobs.push(Job::Update(Update {
                         dataset,
                         sync_count: sync_count + added[at],
                         token,
-                    });
+                    }));
                     added[at] += 1;
                 }
                 lists.push((number, jobs));
@@ -92,16 +101,58 @@ pub async fn plan(account: &Arc<Account>, connections: usize, updates: usize) ->
     Ok(lists.into_iter().map(|(_, jobs)| jobs).collect())
 }
 
-/// Sends the updates to a server. Any answer but 200 fails the run.
-pub async fn run(account: &Arc<Account>, address: SocketAddr, plan: Plan) -> Result<Answered> {
+/// So many listings of what the last update of a dataset wrote, spread evenly over connections.
+pub async fn listings(account: &Arc<Account>, connections: usize, lists: usize) -> Result<Plan> {
+    let counts = counts(account).await?;
+    let of_one = |number| {
+        let mut dice = Dice::new(number);
+        let list = |_| {
+            let dataset = dice.roll(counts.len());
+            let sync_count = counts[dataset];
+            Job::List {
+                dataset,
+                sync_count,
+            }
+        };
+        (0..lists.div_ceil(connections)).map(list).collect()
+    };
+    Ok((0..connections).map(of_one).collect())
+}
+
+/// When the requests of a connection are due; what is late is sent at once.
+#[derive(Clone, Copy)]
+pub enum Pace {
+    /// As soon as the one before is answered.
+    Closed,
+    /// So many a second on all connections together. Latency counts from when a request was due,
+    /// so that a server that stands still is not spared those that would have come meanwhile.
+    Fixed(f64),
+}
+
+/// Sends the requests to a server. Any answer but 200 fails the run.
+pub async fn run(
+    account: &Arc<Account>,
+    address: SocketAddr,
+    plan: Plan,
+    pace: Pace,
+) -> Result<Answered> {
+    let connections = plan.len() as f64;
+    let interval = match pace {
+        Pace::Closed => None,
+        Pace::Fixed(rate) => Some(Duration::try_from_secs_f64(connections / rate)?),
+    };
     let start = Arc::new(Barrier::new(plan.len() + 1));
     let mut tasks = JoinSet::new();
-    for jobs in plan {
+    for (number, jobs) in plan.into_iter().enumerate() {
         let (account, start) = (Arc::clone(account), Arc::clone(&start));
+        // The connections take turns.
+        let turn = number as f64 / connections;
         let connection = Connection::open(address).await?;
         tasks.spawn(async move {
             start.wait().await;
-            update_all(&account, connection, jobs).await
+            let first = |interval: Duration| Instant::now() + interval.mul_f64(turn);
+            let schedule = interval.map(|interval| (first(interval), interval));
+            call_all(&account, connection, jobs, schedule).await
         });
     }
     let began = Instant::now();
@@ -142,23 +193,41 @@ pub async fn counts(account: &Arc<Account>) -> Result<Vec<u64>> {
     Ok(counts.into_iter().map(|(_, count)| count).collect())
 }
 
-async fn update_all(
+async fn call_all(
     account: &Account,
     mut connection: Connection,
     jobs: Vec<Job>,
+    mut schedule: Option<(Instant, Duration)>,
 ) -> Result<(Latencies, usize)> {
     let mut signer = account.signer();
     let mut latencies = Latencies::new()?;
     let mut answer_bytes = 0;
     for job in jobs {
-        let began = Instant::now();
-        let body = body(&job);
-        let request = account.update(job.dataset, body.as_bytes());
+        let mut began = Instant::now();
+        if let Some((due, interval)) = &mut schedule {
+            tokio::time::sleep_until((*due).into()).await;
+            began = *due;
+            *due += *interval;
+        }
+        let (body, query);
+        let request = match job {
+            Job::Update(update) => {
+                body = update_body(&update);
+                account.update(update.dataset, body.as_bytes())
+            }
+            Job::List {
+                dataset,
+                sync_count,
+            } => {
+                query = format!("lastSyncCount={}", sync_count - 1);
+                account.list_since(dataset, &query)
+            }
+        };
         let answer = connection.call(&request, &mut signer).await?;
         latencies.note(began.elapsed());
         if answer.status != 200 {
             return fail(format!(
-                "an update was answered {}: {}",
+                "a request was answered {}: {}",
                 answer.status,
                 answer.text()
             ));
@@ -168,12 +237,12 @@ async fn update_all(
     Ok((latencies, answer_bytes))
 }
 
-fn body(job: &Job) -> String {
-    let Job {
+fn update_body(update: &Update) -> String {
+    let Update {
         dataset,
         sync_count,
         token,
-    } = job;
+    } = update;
     let value = value(*dataset, sync_count + 1);
     let patch =
         format!(r#"{{"Op":"replace","Key":"{KEY}","Value":"{value}","SyncCount":{sync_count}}}"#);

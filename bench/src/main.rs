@@ -3,9 +3,11 @@
 
 mod arguments;
 mod batches;
+mod bulk;
 mod closed_loop;
 mod commits;
 mod contestant;
+mod device;
 mod echo;
 mod failure;
 mod figure;
@@ -13,6 +15,7 @@ mod footprint;
 mod fresh;
 mod full_disk;
 mod http;
+mod idle;
 mod killing;
 mod load;
 mod machine;
@@ -61,7 +64,9 @@ fn run(arguments: Arguments) -> failure::Result<()> {
         Command::Peers(options) => commits::run_peers(&shared, &machine()?, &options),
         Command::Pipelined(options) => pipelined::run(&shared, &machine()?, &options),
         Command::Reads(options) => reads::run(&shared, &machine()?, &options),
+        Command::Bulk(options) => bulk::run(&shared, &machine()?, &options),
         Command::Http(options) => http::run(&shared, &machine()?, &options),
+        Command::Idle(options) => idle::run(&shared, &machine()?, &options),
         Command::Memory(options) => memory::run(&shared, &machine()?, &options),
         Command::Upkeep(options) => upkeep::run(&shared, &machine()?, &options),
         Command::All(options) => {
@@ -70,7 +75,9 @@ fn run(arguments: Arguments) -> failure::Result<()> {
             commits::run_peers(&shared, &machine, &options.commits)?;
             pipelined::run(&shared, &machine, &options.pipelined)?;
             reads::run(&shared, &machine, &options.reads)?;
+            bulk::run(&shared, &machine, &options.bulk)?;
             http::run(&shared, &machine, &options.http)?;
+            idle::run(&shared, &machine, &options.idle)?;
             memory::run(&shared, &machine, &options.memory)?;
             upkeep::run(&shared, &machine, &options.upkeep)
         }

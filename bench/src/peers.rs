@@ -38,6 +38,11 @@ pub fn shelf(name: &'static str, directory: &Path, workload: &Workload) -> Resul
     Ok(Box::new(One::filled(name, directory, workload)?))
 }
 
+/// The same with nothing in it.
+pub fn empty(name: &'static str, directory: &Path) -> Result<Box<dyn Shelf>> {
+    Ok(Box::new(One::open(name, directory)?))
+}
+
 /// LMDB without any sync: no rival, but what a store reaches that keeps nothing.
 pub const UNSYNCED: &str = syncline_peers::UNSYNCED;
 

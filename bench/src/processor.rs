@@ -1,4 +1,4 @@
-//! Processor time and memory, of this process and of a child, and what it writes.
+//! Processor time and memory, of this process and of a child.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -40,18 +40,6 @@ pub fn memory_of_this_process(line: &str) -> Result<u64> {
 /// The same of another process.
 pub fn memory_of_process(pid: u32, line: &str) -> Result<u64> {
     memory(&PathBuf::from(format!("/proc/{pid}/status")), line)
-}
-
-/// Bytes that this process made the kernel write to disks.
-pub fn written_by_this_process() -> Result<u64> {
-    let io = std::fs::read_to_string("/proc/self/io")?;
-    let line = io
-        .lines()
-        .find_map(|line| line.strip_prefix("write_bytes:"));
-    Ok(line
-        .ok_or("no write_bytes in /proc/self/io")?
-        .trim()
-        .parse()?)
 }
 
 fn memory(path: &Path, line: &str) -> Result<u64> {

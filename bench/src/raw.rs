@@ -46,8 +46,16 @@ fn encode(update: Update<'_>) -> Vec<u8> {
     frame
 }
 
+/// A frame of any bytes, to be sealed.
+pub fn frame_of(bytes: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0; HEADER_BYTES];
+    frame.extend_from_slice(bytes);
+    frame.resize(frame.len().next_multiple_of(8), 0);
+    frame
+}
+
 /// Makes a frame believable, as the one with this sequence.
-fn seal(frame: &mut [u8], sequence: u64) {
+pub fn seal(frame: &mut [u8], sequence: u64) {
     let length = u32::try_from(frame.len()).unwrap_or(u32::MAX);
     frame[4..8].copy_from_slice(&length.to_le_bytes());
     frame[8..16].copy_from_slice(&sequence.to_le_bytes());
@@ -56,7 +64,7 @@ fn seal(frame: &mut [u8], sequence: u64) {
 }
 
 /// The file, and where its next byte goes.
-struct Tape {
+pub struct Tape {
     file: File,
     offset: u64,
     /// The first frame since the start of the file was last written.
@@ -66,7 +74,7 @@ struct Tape {
 }
 
 impl Tape {
-    fn new(path: &Path) -> Result<Self> {
+    pub fn new(path: &Path) -> Result<Self> {
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -88,7 +96,7 @@ impl Tape {
 
     /// Writes whole frames, the first of which has this sequence, and returns when they are
     /// durable.
-    fn append(&mut self, frames: &[u8], first: u64) -> Result<()> {
+    pub fn append(&mut self, frames: &[u8], first: u64) -> Result<()> {
         if self.offset + frames.len() as u64 > FILE_BYTES {
             self.offset = 0;
             self.first = first;

@@ -70,12 +70,16 @@ impl Server {
         })
     }
 
-    /// This program's echo, whose answers have so many bytes beside the header block.
-    pub fn echo(answer_bytes: usize) -> Result<Self> {
+    /// This program's echo, whose answers have so many bytes beside the header block; it appends to
+    /// the log what it is sent, if it has one.
+    pub fn echo(answer_bytes: usize, log: Option<&Path>) -> Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .arg("echo")
             .args(["--answer-bytes", &answer_bytes.to_string()]);
+        if let Some(log) = log {
+            command.arg("--log").arg(log);
+        }
         Self::start(command)
     }
 

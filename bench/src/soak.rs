@@ -22,19 +22,19 @@ const SAMPLES: f64 = 720.0;
 
 pub fn run(shared: &Shared, machine: &Machine, options: &SoakOptions) -> Result<()> {
     let scratch = Scratch::new(&shared.data, "soak")?;
-    let ended = soak(scratch.path(), machine, options);
+    let place = Place {
+        binary: server::binary(shared.server.as_deref())?,
+        directory: scratch.path().to_owned(),
+        data: scratch.path().join("data"),
+    };
+    let ended = soak(place, machine, options);
     if ended.is_err() {
         scratch.keep();
     }
     ended
 }
 
-fn soak(scratch: &Path, machine: &Machine, options: &SoakOptions) -> Result<()> {
-    let place = Place {
-        binary: server::binary(options.server.as_deref())?,
-        directory: scratch.to_owned(),
-        data: scratch.join("data"),
-    };
+fn soak(place: Place, machine: &Machine, options: &SoakOptions) -> Result<()> {
     let shape = Shape {
         identities: options.identities.div_ceil(options.connections),
         datasets: 4,

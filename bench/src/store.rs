@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use syncline_engine::{
-    DatasetId, Engine, Listing, ModifiedBy, Options, Patch, PatchOp, RecordKey, RecordValue,
-    SyncCount, Wish,
+    DatasetId, Engine, Exported, FeedChange, Listing, ModifiedBy, Options, Patch, PatchOp, Record,
+    RecordKey, RecordValue, Scope, SyncCount, Wish,
 };
 
 use crate::contestant::{Contestant, Shelf, Totals};
@@ -29,14 +29,18 @@ impl Store {
         Self::filled_with(directory, workload, Options::default())
     }
 
-    /// The same, with other options.
-    pub fn filled_with(directory: &Path, workload: &Workload, options: Options) -> Result<Self> {
-        let engine = Engine::open(directory, options.clone())?;
-        let store = Self {
-            engine,
+    /// A new store with nothing in it.
+    pub fn empty(directory: &Path, options: Options) -> Result<Self> {
+        Ok(Self {
+            engine: Engine::open(directory, options.clone())?,
             directory: directory.into(),
             options,
-        };
+        })
+    }
+
+    /// The same as [`Self::filled`], with other options.
+    pub fn filled_with(directory: &Path, workload: &Workload, options: Options) -> Result<Self> {
+        let store = Self::empty(directory, options)?;
         let updates = (0..workload.datasets.len()).map(|number| workload.update(number, 0));
         store.write_all(&updates.collect::<Vec<_>>())?;
         Ok(store)
@@ -85,6 +89,43 @@ impl Shelf for Store {
         }
         Ok((records, bytes))
     }
+
+    fn follow(&self) -> Result<(usize, usize)> {
+        let mut feed = self.engine.feed(self.engine.tail())?;
+        let (mut commits, mut bytes) = (0, 0);
+        loop {
+            let read = feed.read()?;
+            if read.is_empty() {
+                return Ok((commits, bytes));
+            }
+            for change in read.iter().flat_map(|commit| &commit.changes) {
+                if let FeedChange::Updated { records, .. } = change {
+                    bytes += records.iter().map(size).sum::<usize>();
+                }
+            }
+            commits += read.len();
+        }
+    }
+
+    fn export(&self) -> Result<(usize, usize)> {
+        let (mut records, mut bytes) = (0, 0);
+        for exported in self.engine.export(Scope::All)? {
+            if let Exported::Dataset { content, .. } = exported? {
+                records += content.records.len();
+                bytes += content.records.iter().map(size).sum::<usize>();
+            }
+        }
+        Ok((records, bytes))
+    }
+}
+
+/// Bytes of key and value.
+fn size(record: &Record) -> usize {
+    let value = record
+        .value
+        .as_ref()
+        .map_or(0, |value| value.as_str().len());
+    record.key.as_str().len() + value
 }
 
 impl Contestant for Store {

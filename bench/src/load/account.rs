@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::connection::Connection;
 use super::signature::{Request, Signer};
-use super::{Job, body};
+use super::{Update, update_body};
 use crate::failure::{Result, fail};
 use crate::progress;
 
@@ -67,7 +67,7 @@ impl Account {
                 .push(Place::new(&pool, &text(&guest, "IdentityId")?));
             let Listed { sync_count, token } =
                 account.list(&mut connection, &mut signer, dataset).await?;
-            let body = body(&Job {
+            let body = update_body(&Update {
                 dataset,
                 sync_count,
                 token,
@@ -93,6 +93,14 @@ impl Account {
             method: "POST",
             body,
             ..path.request()
+        }
+    }
+
+    /// ListRecords of what is new in a dataset.
+    pub fn list_since<'a>(&'a self, dataset: usize, query: &'a str) -> Request<'a> {
+        Request {
+            query,
+            ..self.datasets[dataset].list.request()
         }
     }
 

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use syncline_engine::DatasetId;
 use syncline_peers::{Peer, open};
 
-use super::work::{Job, last_sequence, list, verify};
+use super::work::{Job, export, follow, last_sequence, list, verify};
 use crate::contestant::{Contestant, Shelf, Totals};
 use crate::failure::{Result, fail};
 use crate::workload::{Update, Workload};
 
 /// Records of a transaction while the store is filled.
-const FILL: usize = 1000;
+const FILL: usize = 10_000;
 
 pub struct One {
     name: &'static str,
@@ -32,7 +32,8 @@ impl One {
         Ok(one)
     }
 
-    fn open(name: &'static str, directory: &Path) -> Result<Self> {
+    /// A store, with nothing in it if it is new.
+    pub fn open(name: &'static str, directory: &Path) -> Result<Self> {
         let peer = open(name, directory)?;
         let mut last = 0;
         peer.read(&mut |look| {
@@ -80,6 +81,24 @@ impl Shelf for One {
         let mut found = (0, 0);
         self.peer.read(&mut |look| {
             found = list(look, dataset, since)?;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn follow(&self) -> Result<(usize, usize)> {
+        let mut found = (0, 0);
+        self.peer.read(&mut |look| {
+            found = follow(look)?;
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn export(&self) -> Result<(usize, usize)> {
+        let mut found = (0, 0);
+        self.peer.read(&mut |look| {
+            found = export(look)?;
             Ok(())
         })?;
         Ok(found)

@@ -172,6 +172,46 @@ pub fn list(look: &mut dyn Look, dataset: &DatasetId, since: u64) -> Result<(usi
     Ok((records, bytes))
 }
 
+/// Commits in the feed, and the bytes of their keys and values, each of which is looked at.
+pub fn follow(look: &mut dyn Look) -> Result<(usize, usize)> {
+    let (mut commits, mut bytes) = (0, 0);
+    look.scan(Table::Feed, &[], &mut |_, told| {
+        let mut rest = &told[16..];
+        let mut is_key = true;
+        while let Some((length, behind)) = rest.split_first_chunk() {
+            let length = usize::try_from(u64::from_le_bytes(*length))?;
+            let (text, behind) = behind.split_at(length);
+            bytes += std::str::from_utf8(text)?.len();
+            if is_key {
+                bytes -= end_of_dataset(text);
+            }
+            is_key = !is_key;
+            rest = behind;
+        }
+        commits += 1;
+        Ok(())
+    })?;
+    Ok((commits, bytes))
+}
+
+/// Bytes of the key of a dataset, which stands before that of its record.
+fn end_of_dataset(key: &[u8]) -> usize {
+    let ends = key.iter().enumerate().filter(|(_, byte)| **byte == APART);
+    ends.map(|(at, _)| at + 1).nth(2).unwrap_or(0)
+}
+
+/// Records, and the bytes of their keys and values, each of which is looked at.
+pub fn export(look: &mut dyn Look) -> Result<(usize, usize)> {
+    let (mut records, mut bytes) = (0, 0);
+    look.scan(Table::Records, &[], &mut |key, record| {
+        let text = std::str::from_utf8(&record[HEADER_BYTES..])?;
+        records += 1;
+        bytes += key.len() - end_of_dataset(key) + text.len();
+        Ok(())
+    })?;
+    Ok((records, bytes))
+}
+
 /// The last sequence in the feed.
 pub fn last_sequence(look: &mut dyn Look) -> Result<u64> {
     let mut last = 0;

@@ -6,10 +6,11 @@ use serde_json::json;
 use super::shelf::Shelf;
 use super::{mb, scaled};
 use crate::arguments::{Shared, UpkeepOptions};
+use crate::device::Device;
 use crate::failure::Result;
 use crate::footprint::Footprint;
 use crate::scratch::Scratch;
-use crate::{processor, progress, report};
+use crate::{progress, report};
 
 /// Records of a dataset, and bytes of key and value of each.
 const RECORDS: usize = 10;
@@ -38,8 +39,9 @@ struct Outcome {
     live: u64,
     /// What they take as frames, each dataset whole and once.
     live_frames: u64,
-    /// All that was written to the disk for overwriting, by the kernel's count.
-    by_kernel: u64,
+    /// All that was written to the device for overwriting, by its own count.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    to_device: Option<u64>,
     filled: Look,
     /// The most that was ever seen while it was overwritten.
     most: Look,
@@ -75,7 +77,8 @@ pub fn run(shared: &Shared, options: &UpkeepOptions) -> Result<serde_json::Value
     shelf.engine.maintain()?;
     let filled = look(&shelf)?;
     let mut most = filled;
-    let io = processor::written_by_this_process()?;
+    let device = Device::below(scratch.path())?;
+    let before = device.written()?;
     for _ in 0..TIMES {
         shelf.write_all(|shelf, count| {
             bar.inc(count as u64);
@@ -88,7 +91,7 @@ pub fn run(shared: &Shared, options: &UpkeepOptions) -> Result<serde_json::Value
     }
     let written = look(&shelf)?;
     shelf.engine.maintain()?;
-    let by_kernel = processor::written_by_this_process()? - io;
+    let to_device = device.written_since(before)?;
     let idle = look(&shelf)?;
     shelf.engine.compact()?;
     let compact = look(&shelf)?;
@@ -98,7 +101,7 @@ pub fn run(shared: &Shared, options: &UpkeepOptions) -> Result<serde_json::Value
         datasets,
         live: shelf.engine.stats().bytes,
         live_frames,
-        by_kernel,
+        to_device,
         filled,
         most,
         written,
@@ -171,9 +174,12 @@ impl Outcome {
             ],
         )?;
         let logical = self.live * TIMES as u64;
+        let Some(to_device) = self.to_device else {
+            return Ok(());
+        };
         report::lines(&[format!(
-            "  the kernel wrote {:.2} bytes for each byte of keys and values",
-            self.by_kernel as f64 / logical as f64
+            "  {:.2} bytes went to the device for each byte of keys and values",
+            to_device as f64 / logical as f64
         )])
     }
 }
