@@ -40,6 +40,7 @@ const SERVER: Layers<'_> = &[
     ],
     &["access", "providers", "session"],
     &["site"],
+    &["stream"],
     &["backup", "identity", "ops", "start"],
     &["keyring", "service"],
     &["listen"],
