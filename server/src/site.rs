@@ -10,6 +10,7 @@ mod doors;
 pub mod merged;
 mod store;
 pub mod stored;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::session::{self, Spent};
 pub use counts::Counts;
 pub use doors::Doors;
 pub use store::{Store, StoreLimits};
+pub use streams::{StreamingPool, Streams};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -63,6 +65,8 @@ pub struct Site {
     pub guests: Arc<Guests>,
     /// Counts of sync sessions.
     pub counts: Counts,
+    /// Pools that stream.
+    pub streams: Streams,
     clock: Clock,
 }
 
@@ -94,6 +98,7 @@ impl Site {
             sessions: Spent::new(session::SPENT_MAX),
             guests,
             counts: Counts::default(),
+            streams: Streams::default(),
             clock,
         };
         site.count_identities();
@@ -169,6 +174,9 @@ impl Site {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             self.store_counts().await;
+            if let Err(error) = self.find_streams().await {
+                tracing::error!("looking for streams: {}", Chain(&error));
+            }
             self.finish_deletions(|| *stop.borrow()).await;
         }
     }

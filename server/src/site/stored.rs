@@ -16,7 +16,7 @@ mod settings;
 use bincode::{Decode, Encode, config};
 use sha2::{Digest, Sha256};
 use syncline_engine::limits::METADATA_VALUE_BYTES_MAX;
-use syncline_engine::{Metadata, MetadataKey, MetadataValue};
+use syncline_engine::{Metadata, MetadataKey, MetadataValue, Reader};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -33,6 +33,7 @@ pub use roles::{RoleMapping, RoleRule, RolesRecord, roles_key};
 pub use settings::{BulkPublishRecord, BulkPublishStatus, bulk_publish_key};
 pub use settings::{ConfigurationRecord, Push, StreamingStatus, Streams, configuration_key};
 pub use settings::{EventsRecord, events_key};
+pub use settings::{StreamRecord, stream_key};
 
 /// Kind byte of a pool's key; then its uuid and its region.
 pub const POOL: u8 = 1;
@@ -60,6 +61,8 @@ pub const SUBSCRIBERS: u8 = 10;
 pub const MERGED: u8 = 11;
 /// Kind byte of the key that tells that a pool is deleted but not all that it had; then its uuid.
 pub const DOOMED: u8 = 12;
+/// Kind byte of the key that tells where a pool's stream begins; then the pool's uuid.
+pub const STREAM: u8 = 13;
 
 /// Kind byte of the key of a pool's roles; then the pool's uuid.
 pub const ROLES: u8 = 32;
@@ -134,6 +137,13 @@ pub fn pool_of(key: &MetadataKey) -> Option<Id> {
         region: region.to_owned(),
         uuid: Uuid::from_slice(uuid).ok()?,
     })
+}
+
+/// The pool that has a uuid, if it exists. Never reads the disk.
+#[must_use]
+pub fn find_pool(reader: &Reader<'_>, uuid: Uuid) -> Option<Id> {
+    let keys = reader.scan_keys(key(POOL, &[uuid.as_bytes()]).as_bytes(), None, 1);
+    pool_of(&keys.first()?.0)
 }
 
 /// The key of an identity.

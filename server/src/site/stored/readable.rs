@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     BULK_PUBLISH, CONFIGURATION, DEVICE, DOOMED, EVENTS, FORMER, HOME, IDENTITY, LOGIN, MERGED,
-    POOL, PRINCIPAL_TAGS, ROLES, SESSIONS, SUBSCRIBERS, developer_of, pool_of,
+    POOL, PRINCIPAL_TAGS, ROLES, SESSIONS, STREAM, SUBSCRIBERS, developer_of, pool_of,
 };
 
 /// Bytes of a hash in a key.
@@ -42,6 +42,7 @@ fn parts(key: &MetadataKey) -> Option<String> {
         CONFIGURATION => of_pool("the configuration"),
         EVENTS => of_pool("the functions"),
         BULK_PUBLISH => of_pool("the bulk publish"),
+        STREAM => of_pool("the beginning of the stream"),
         DOOMED => of_pool("the deletion"),
         ROLES => of_pool("the roles"),
         PRINCIPAL_TAGS => of_pool("principal tags"),
