@@ -150,8 +150,18 @@ impl Feed {
     /// [`Fault::Closed`] once the store is closed and everything was read;
     /// [`Refusal::CursorTooOld`] if the log no longer reaches back to the cursor.
     pub fn read(&mut self) -> Result<Vec<FeedCommit>, Error> {
+        self.read_within(u64::MAX)
+    }
+
+    /// Like [`Feed::read`], but goes over about so many bytes of log at most, and at least one
+    /// commit. It may find nothing to tell of in them though there is more: [`Feed::cursor`] has
+    /// moved, and is the [head](crate::Engine::head) once everything was read.
+    #[doc = include_str!("examples/feed/read_within.md")]
+    /// # Errors
+    /// Those of [`Feed::read`].
+    pub fn read_within(&mut self, log_bytes_max: u64) -> Result<Vec<FeedCommit>, Error> {
         let mut commits = Vec::new();
-        self.go_over(|feed, commit| {
+        self.go_over(log_bytes_max, |feed, commit| {
             commits.extend(feed.tell(commit));
             !commits.is_empty()
         })?;
@@ -168,17 +178,23 @@ impl Feed {
         Ok(commits)
     }
 
-    /// Visits the next commits of all kinds, up to the present, or about 1 MiB of log once the
-    /// visitor has found something.
+    /// Visits the next commits of all kinds, up to the present, or about so many bytes of log, or
+    /// 1 MiB once the visitor has found something.
     pub(crate) fn go_over(
         &mut self,
+        log_bytes_max: u64,
         mut visit: impl FnMut(&Self, &Commit) -> bool,
     ) -> Result<(), Error> {
         let durable = self.store.watermark.get();
         let mut found = false;
         let mut bytes = 0;
         let mut finished = None;
-        while self.sequence < durable.sequence && (!found || bytes < FEED_READ_BYTES as u64) {
+        // What lies before the cursor counts too, so that only a step forward may end the way.
+        let began = self.sequence;
+        while self.sequence < durable.sequence
+            && (!found || bytes < FEED_READ_BYTES as u64)
+            && (self.sequence == began || bytes < log_bytes_max)
+        {
             let mut place = match self.place.take() {
                 Some(place) => place,
                 None => self.find()?,

@@ -8,6 +8,7 @@ mod credentials;
 mod developer;
 mod identity_rules;
 mod own_rules;
+mod stream_rules;
 
 use std::sync::Arc;
 
@@ -19,6 +20,7 @@ pub use credentials::{CREDENTIALS_LIFE_MS, Resolved, Temporary, give, resolve};
 pub use developer::{Developer, DeveloperKeys, KEYS_MAX, new_key_id};
 pub use identity_rules::permit_identity;
 pub use own_rules::permit_own;
+pub use stream_rules::{permit_stream, reaches};
 
 /// A verified signer.
 #[derive(Debug, Clone, PartialEq, Eq)]

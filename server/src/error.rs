@@ -8,13 +8,15 @@ use std::fmt::{self, Display};
 
 use syncline_engine::{Error as EngineError, Fault, Refusal};
 
-/// Which of the two APIs a request speaks; they number their errors differently.
+/// Which API a request speaks; they number their errors differently.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Api {
     /// Cognito Sync: REST with JSON bodies.
     Sync,
     /// Cognito Identity: JSON 1.1 by `X-Amz-Target`.
     Identity,
+    /// The read side of Kinesis, for the built-in stream: JSON 1.1 by `X-Amz-Target`.
+    Kinesis,
 }
 
 impl Api {
@@ -24,6 +26,7 @@ impl Api {
         match self {
             Self::Sync => "cognito-sync",
             Self::Identity => "cognito-identity",
+            Self::Kinesis => "kinesis",
         }
     }
 }
@@ -119,13 +122,19 @@ kinds! {
     RequestTimeout = 408 "RequestTimeoutException",
     /// An operation of the API that this version does not have.
     NotImplemented = 501 "NotImplementedException",
+    /// A member of a request to a stream that breaks a rule of its form.
+    Validation = 400 "ValidationException",
+    /// What a request to a stream names is not of that stream.
+    InvalidArgument = 400 "InvalidArgumentException",
+    /// A place in a stream that is too old.
+    ExpiredIterator = 400 "ExpiredIteratorException",
     /// Our fault, logged.
     Internal = 500 "InternalErrorException",
 }
 
 impl ErrorKind {
-    /// The HTTP status. The identity API answers every client error of its own with 400; what
-    /// fails before an API is reached keeps its status.
+    /// The HTTP status. The APIs that go by `X-Amz-Target` answer every client error of their own
+    /// with 400; what fails before an API is reached keeps its status.
     #[must_use]
     pub fn status(self, api: Api) -> u16 {
         let transport = matches!(
@@ -133,7 +142,7 @@ impl ErrorKind {
             Self::MethodNotAllowed | Self::RequestTooLarge | Self::RequestTimeout
         );
         match (api, self.own_status()) {
-            (Api::Identity, 400..500) if !transport => 400,
+            (Api::Identity | Api::Kinesis, 400..500) if !transport => 400,
             (_, status) => status,
         }
     }
@@ -197,6 +206,10 @@ constructors! {
     already_streamed = AlreadyStreamed,
     /// The pool is not set up for this.
     invalid_pool_configuration = InvalidIdentityPoolConfiguration,
+    /// What a request to a stream names is not of that stream.
+    invalid_argument = InvalidArgument,
+    /// A place in a stream that is too old.
+    expired_iterator = ExpiredIterator,
     /// The developer user belongs to another identity.
     developer_user_already_registered = DeveloperUserAlreadyRegistered,
 }

@@ -4,7 +4,7 @@
 //! 0 `bucket error metrics realm` · 1 `config` ·
 //! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
 //! 3 `access providers session` · 4 `site` · 5 `stream` ·
-//! 6 `backup identity ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
+//! 6 `backup identity kinesis ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
 //! 10 `main`, the last two in the program only.
 
 pub mod access;
@@ -17,6 +17,7 @@ mod fixture;
 pub mod guests;
 pub mod identity;
 pub mod keyring;
+pub mod kinesis;
 pub mod lines;
 pub mod listen;
 pub mod metrics;

@@ -1,5 +1,5 @@
-//! Which operation a request asks for: one table for Cognito Sync's paths, one for Cognito
-//! Identity's names, one for what the server has of its own.
+//! Which operation a request asks for: one table for Cognito Sync's paths, one each for the names of
+//! Cognito Identity's and Kinesis' operations, one for what the server has of its own.
 //!
 //! Paths are matched as they were sent: split at raw `/` first, labels percent-decoded after, so
 //! that an encoded slash stays part of its label. Nothing is normalised and case counts.
@@ -50,6 +50,35 @@ operations! {
     ListIdentityPools ListTagsForResource LookupDeveloperIdentity MergeDeveloperIdentities
     SetIdentityPoolRoles SetPrincipalTagAttributeMap TagResource UnlinkDeveloperIdentity
     UnlinkIdentity UntagResource UpdateIdentityPool
+}
+
+operations! {
+    /// An operation of Kinesis: what reading a stream takes.
+    KinesisOperation:
+    DescribeStream DescribeStreamSummary GetRecords GetShardIterator ListShards ListStreams
+}
+
+impl KinesisOperation {
+    /// What `X-Amz-Target` begins with.
+    const TARGET: &'static str = "Kinesis_20131202.";
+
+    /// Finds the operation that an `X-Amz-Target` header names; `None` if it is not of Kinesis.
+    ///
+    /// # Errors
+    /// `UnknownOperationException`, within the answer.
+    #[must_use]
+    pub fn resolve(target: &str) -> Option<Result<Self, ApiError>> {
+        let name = target.strip_prefix(Self::TARGET)?;
+        let mut known = Self::ALL.iter().copied();
+        let found = known.find(|operation| operation.name() == name);
+        Some(found.ok_or_else(|| {
+            ApiError::unknown_operation(
+                "Of Kinesis there are ListStreams, DescribeStream, DescribeStreamSummary, \
+                 ListShards, GetShardIterator and GetRecords here: the built-in stream is read \
+                 by them, and written by the server alone.",
+            )
+        }))
+    }
 }
 
 impl IdentityOperation {
@@ -319,6 +348,11 @@ mod tests {
             let error = IdentityOperation::resolve(target).unwrap_err();
             assert_eq!(error.kind, ErrorKind::UnknownOperation, "{target}");
         }
+        assert!(KinesisOperation::resolve("AWSCognitoIdentityService.GetId").is_none());
+        let operation = KinesisOperation::resolve("Kinesis_20131202.GetRecords").unwrap();
+        assert_eq!(operation.unwrap(), KinesisOperation::GetRecords);
+        let error = KinesisOperation::resolve("Kinesis_20131202.PutRecord").unwrap();
+        assert_eq!(error.unwrap_err().kind, ErrorKind::UnknownOperation);
         let unsigned = IdentityOperation::ALL
             .iter()
             .filter(|o| !o.is_signed())

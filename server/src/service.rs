@@ -28,9 +28,10 @@ use crate::access::{self, Caller};
 use crate::backup;
 use crate::error::{Api, ApiError};
 use crate::identity;
+use crate::kinesis;
 use crate::metrics::{Metrics, OpenConnection, ReaderFigures, StoreFigures};
 use crate::ops;
-use crate::routes::{self, IdentityOperation, OwnOperation};
+use crate::routes::{self, IdentityOperation, KinesisOperation, OwnOperation};
 use crate::sigv4::{Expected, Signed, SigningKeys, Unverified};
 use crate::site::Site;
 use crate::stream;
@@ -219,9 +220,13 @@ impl Service {
         body: &[u8],
         asked: &mut Asked,
     ) -> Result<Reply, ApiError> {
-        asked.api = Api::Identity;
         let target = head.headers.get("x-amz-target").map(HeaderValue::as_bytes);
         let target = String::from_utf8_lossy(target.unwrap_or_default());
+        if let Some(operation) = KinesisOperation::resolve(&target) {
+            asked.api = Api::Kinesis;
+            return self.kinesis(head, body, operation?, asked).await;
+        }
+        asked.api = Api::Identity;
         let operation = IdentityOperation::resolve(&target)?;
         asked.operation = operation.name();
         let caller = match operation.is_signed() {
@@ -231,6 +236,20 @@ impl Service {
         };
         let output = identity::answer(&self.site, caller.as_ref(), operation, body).await?;
         Ok(Reply::json(Api::Identity, output))
+    }
+
+    async fn kinesis(
+        &self,
+        head: &Parts,
+        body: &[u8],
+        operation: KinesisOperation,
+        asked: &mut Asked,
+    ) -> Result<Reply, ApiError> {
+        asked.operation = operation.name();
+        let caller = self.caller(head, body, Api::Kinesis)?;
+        let media_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let output = kinesis::answer(&self.site, &caller, operation, media_type, body).await?;
+        Ok(Reply::json(Api::Kinesis, output))
     }
 
     /// Who signed the request. A key that does not exist is verified like any other, with a secret

@@ -10,6 +10,7 @@ pub mod constraint;
 pub mod device;
 pub mod identity;
 pub mod json;
+pub mod kinesis;
 pub mod linking;
 pub mod query;
 pub mod reach;

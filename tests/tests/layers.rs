@@ -41,7 +41,7 @@ const SERVER: Layers<'_> = &[
     &["access", "providers", "session"],
     &["site"],
     &["stream"],
-    &["backup", "identity", "ops", "start"],
+    &["backup", "identity", "kinesis", "ops", "start"],
     &["keyring", "service"],
     &["listen"],
     &["cli"],

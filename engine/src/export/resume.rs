@@ -58,7 +58,7 @@ impl Export {
 fn changed(store: &Arc<Store>, cursor: Cursor, scope: Scope) -> Result<bool, Error> {
     let mut feed = Feed::new(Arc::clone(store), cursor)?;
     let mut changed = false;
-    let over = feed.go_over(|_, commit| {
+    let over = feed.go_over(u64::MAX, |_, commit| {
         changed |= commit.changes.iter().any(|change| scope.is_touched(change));
         changed
     });

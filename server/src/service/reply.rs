@@ -238,7 +238,7 @@ impl Reply {
 fn media_type(api: Api) -> &'static str {
     match api {
         Api::Sync => "application/json",
-        Api::Identity => "application/x-amz-json-1.1",
+        Api::Identity | Api::Kinesis => "application/x-amz-json-1.1",
     }
 }
 

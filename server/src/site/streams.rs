@@ -9,6 +9,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use syncline_engine::{Error, MetadataKey, PoolId, Reader, Sequence};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::Site;
@@ -16,6 +17,9 @@ use super::stored::{self, ConfigurationRecord, StreamRecord};
 
 /// Keys that one step of the search takes.
 const SCAN_KEYS: usize = 10_000;
+/// Pages of streams that are read at once. Each may take 36 MiB: 10 MiB of events, the same in
+/// base64, and the answer with that.
+const PAGES_MAX: usize = 4;
 
 /// A pool whose stream is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +33,13 @@ pub struct StreamingPool {
 }
 
 /// All of them. Looking is cheap; a new search replaces the whole.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Streams {
     found: RwLock<Arc<Found>>,
     /// Held while one searches, so that nothing older replaces what is newer.
-    turn: tokio::sync::Mutex<()>,
+    turn: Mutex<()>,
+    /// Room for pages of streams that are being read.
+    pages: Arc<Semaphore>,
 }
 
 /// What a search found.
@@ -53,7 +59,23 @@ struct Known {
     streams: Option<(String, StreamingPool)>,
 }
 
+impl Default for Streams {
+    fn default() -> Self {
+        Self {
+            found: RwLock::default(),
+            turn: Mutex::default(),
+            pages: Arc::new(Semaphore::new(PAGES_MAX)),
+        }
+    }
+}
+
 impl Streams {
+    /// Waits until there is room to read a page of a stream; it is taken while the answer lives.
+    pub async fn turn_to_read(&self) -> OwnedSemaphorePermit {
+        let turn = Arc::clone(&self.pages).acquire_owned().await;
+        turn.expect("the semaphore is never closed")
+    }
+
     fn found(&self) -> Arc<Found> {
         Arc::clone(&self.found.read().unwrap_or_else(PoisonError::into_inner))
     }

@@ -1,0 +1,92 @@
+//! The built-in stream: the read side of Kinesis, straight from the change feed, so that whatever
+//! reads Cognito Streams from Kinesis reads them here.
+//!
+//! A stream is the pools whose configurations name it, if the server's configuration does not name
+//! it as a sink. It has one shard. Nothing is copied: it reaches back as far as the feed does.
+
+mod get_records;
+mod named;
+mod sequence_number;
+mod shard_iterator;
+mod streams;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::access::Caller;
+use crate::error::{ApiError, ErrorKind};
+use crate::routes::KinesisOperation;
+use crate::site::Site;
+use crate::wire::{Violations, json};
+
+/// Answers one operation: the JSON of its output. `media_type` is what the caller says of its body.
+///
+/// # Errors
+/// Whatever the operation refuses.
+pub async fn answer(
+    site: &Arc<Site>,
+    caller: &Caller,
+    operation: KinesisOperation,
+    media_type: Option<&[u8]>,
+    body: &[u8],
+) -> Result<Vec<u8>, ApiError> {
+    use KinesisOperation as O;
+    refuse_cbor(media_type)?;
+    match operation {
+        O::ListStreams => output(&streams::list(site, caller, json::read(body)?).await?),
+        O::DescribeStream => output(&streams::describe(site, caller, json::read(body)?).await?),
+        O::DescribeStreamSummary => {
+            output(&streams::summarize(site, caller, json::read(body)?).await?)
+        }
+        O::ListShards => output(&streams::list_shards(site, caller, json::read(body)?).await?),
+        O::GetShardIterator => output(&shard_iterator::get(site, caller, json::read(body)?).await?),
+        O::GetRecords => get_records::get(site, caller, json::read(body)?).await,
+    }
+}
+
+/// Some SDKs have a binary form of JSON, which they use unless they are told not to.
+fn refuse_cbor(media_type: Option<&[u8]>) -> Result<(), ApiError> {
+    let cbor = b"application/x-amz-cbor";
+    let starts = media_type.and_then(|media_type| media_type.get(..cbor.len()));
+    if starts.is_some_and(|start| start.eq_ignore_ascii_case(cbor)) {
+        return Err(ApiError::serialization(
+            "The built-in stream speaks JSON, not CBOR: set AWS_CBOR_DISABLE=true in the \
+             environment of the client (Java: -Daws.cborEnabled=false).",
+        ));
+    }
+    Ok(())
+}
+
+fn output<T: Serialize>(output: &T) -> Result<Vec<u8>, ApiError> {
+    serde_json::to_vec(output).map_err(|error| ApiError::fault("laying out an answer", &error))
+}
+
+/// The answer to violations, by the name that Kinesis has for it.
+fn finish(violations: Violations) -> Result<(), ApiError> {
+    violations
+        .finish()
+        .map_err(|error| ApiError::new(ErrorKind::Validation, error.message))
+}
+
+/// What must be there.
+fn required<T>(value: Option<T>, at: &str) -> Result<T, ApiError> {
+    let mut violations = Violations::new();
+    violations.required(at, value.as_ref());
+    finish(violations)?;
+    value.ok_or_else(|| ApiError::bug("a violation without an answer"))
+}
+
+/// How many a page may have: what was asked for, which must be within 1 and `max`.
+fn limit(at: &str, asked: Option<i64>, default: usize, max: usize) -> Result<usize, ApiError> {
+    let Some(asked) = asked else {
+        return Ok(default);
+    };
+    let mut violations = Violations::new();
+    violations.at_least(at, asked, 1);
+    violations.at_most(at, asked, i64::try_from(max).unwrap_or(i64::MAX));
+    finish(violations)?;
+    Ok(usize::try_from(asked).unwrap_or(max))
+}
