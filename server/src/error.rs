@@ -128,6 +128,8 @@ kinds! {
     InvalidArgument = 400 "InvalidArgumentException",
     /// A place in a stream that is too old.
     ExpiredIterator = 400 "ExpiredIteratorException",
+    /// A place in the changes of a pool that the feed does not reach any more.
+    CursorTooOld = 410 "CursorTooOldException",
     /// Our fault, logged.
     Internal = 500 "InternalErrorException",
 }
@@ -210,6 +212,8 @@ constructors! {
     invalid_argument = InvalidArgument,
     /// A place in a stream that is too old.
     expired_iterator = ExpiredIterator,
+    /// A place in the changes of a pool that the feed does not reach any more.
+    cursor_too_old = CursorTooOld,
     /// The developer user belongs to another identity.
     developer_user_already_registered = DeveloperUserAlreadyRegistered,
 }

@@ -4,12 +4,13 @@
 //! 0 `bucket error metrics realm` · 1 `config` ·
 //! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
 //! 3 `access providers session` · 4 `site` · 5 `stream` ·
-//! 6 `backup identity kinesis ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
+//! 6 `backup changes identity kinesis ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
 //! 10 `main`, the last two in the program only.
 
 pub mod access;
 pub mod backup;
 pub mod bucket;
+pub mod changes;
 pub mod config;
 pub mod error;
 #[cfg(test)]

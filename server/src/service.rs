@@ -26,12 +26,13 @@ use uuid::Uuid;
 
 use crate::access::{self, Caller};
 use crate::backup;
+use crate::changes;
 use crate::error::{Api, ApiError};
 use crate::identity;
 use crate::kinesis;
 use crate::metrics::{Metrics, OpenConnection, ReaderFigures, StoreFigures};
 use crate::ops;
-use crate::routes::{self, IdentityOperation, KinesisOperation, OwnOperation};
+use crate::routes::{self, IdentityOperation, KinesisOperation, Labels, OwnOperation};
 use crate::sigv4::{Expected, Signed, SigningKeys, Unverified};
 use crate::site::Site;
 use crate::stream;
@@ -159,7 +160,8 @@ impl Service {
             return Ok(self.identity(&head, body, asked).await?);
         }
         if let Some(own) = OwnOperation::resolve(head.method.as_str(), head.uri.path()) {
-            return Ok(self.own(&head, body, own?, asked).await?);
+            let (operation, labels) = own?;
+            return Ok(self.own(&head, body, operation, &labels, asked).await?);
         }
         Ok(self.sync(&head, body, asked).await?)
     }
@@ -201,12 +203,33 @@ impl Service {
         head: &Parts,
         body: &[u8],
         operation: OwnOperation,
+        labels: &Labels,
         asked: &mut Asked,
     ) -> Result<Reply, ApiError> {
         asked.operation = operation.name();
         let caller = self.caller(head, body, Api::Sync)?;
-        let output = backup::answer(&self.site, &caller, operation, body).await?;
-        Ok(Reply::json(Api::Sync, output))
+        match operation {
+            OwnOperation::Backup => {
+                let output = backup::answer(&self.site, &caller, body).await?;
+                Ok(Reply::json(Api::Sync, output))
+            }
+            OwnOperation::ListChanges => {
+                let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok());
+                let wish = changes::Asked {
+                    pool: &labels.pool,
+                    query: head.uri.query().unwrap_or(""),
+                    accept: header("accept"),
+                    last_event_id: header("last-event-id"),
+                };
+                let (media_type, body) = changes::answer(&self.site, &caller, wish).await?;
+                Ok(Reply::typed(media_type, body))
+            }
+        }
+    }
+
+    /// Lets everybody go who waits for changes: the server stops.
+    pub fn end_waits(&self) {
+        self.site.streams.end_waits();
     }
 
     async fn sts(&self, form: &[u8], asked: &mut Asked) -> Reply {

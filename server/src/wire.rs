@@ -6,6 +6,7 @@
 //! may disagree.
 
 pub mod arn;
+pub mod changes;
 pub mod constraint;
 pub mod device;
 pub mod identity;

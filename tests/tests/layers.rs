@@ -41,7 +41,7 @@ const SERVER: Layers<'_> = &[
     &["access", "providers", "session"],
     &["site"],
     &["stream"],
-    &["backup", "identity", "kinesis", "ops", "start"],
+    &["backup", "changes", "identity", "kinesis", "ops", "start"],
     &["keyring", "service"],
     &["listen"],
     &["cli"],

@@ -96,6 +96,11 @@ impl Reply {
         Self::new(StatusCode::OK, media_type(api), body)
     }
 
+    /// An answer of another form than JSON.
+    pub(super) fn typed(media_type: &'static str, body: Vec<u8>) -> Self {
+        Self::new(StatusCode::OK, media_type, body)
+    }
+
     /// An answer of STS.
     pub(super) fn xml(answer: sts::Answer) -> Self {
         let status = StatusCode::from_u16(answer.status);

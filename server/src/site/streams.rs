@@ -9,7 +9,7 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use syncline_engine::{Error, MetadataKey, PoolId, Reader, Sequence};
-use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 use uuid::Uuid;
 
 use super::Site;
@@ -20,6 +20,8 @@ const SCAN_KEYS: usize = 10_000;
 /// Pages of streams that are read at once. Each may take 36 MiB: 10 MiB of events, the same in
 /// base64, and the answer with that.
 const PAGES_MAX: usize = 4;
+/// Who may wait for changes at once; each also holds a connection.
+const WAITS_MAX: usize = 1000;
 
 /// A pool whose stream is in use.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +42,10 @@ pub struct Streams {
     turn: Mutex<()>,
     /// Room for pages of streams that are being read.
     pages: Arc<Semaphore>,
+    /// Room for those who wait for changes.
+    waits: Semaphore,
+    /// Whether nobody may wait any more.
+    ended: watch::Sender<bool>,
 }
 
 /// What a search found.
@@ -65,6 +71,8 @@ impl Default for Streams {
             found: RwLock::default(),
             turn: Mutex::default(),
             pages: Arc::new(Semaphore::new(PAGES_MAX)),
+            waits: Semaphore::new(WAITS_MAX),
+            ended: watch::Sender::new(false),
         }
     }
 }
@@ -74,6 +82,23 @@ impl Streams {
     pub async fn turn_to_read(&self) -> OwnedSemaphorePermit {
         let turn = Arc::clone(&self.pages).acquire_owned().await;
         turn.expect("the semaphore is never closed")
+    }
+
+    /// A place among those who wait for changes, if there is one left.
+    #[must_use]
+    pub fn place_to_wait(&self) -> Option<SemaphorePermit<'_>> {
+        self.waits.try_acquire().ok()
+    }
+
+    /// Lets everybody go who waits for changes, now and from now on: the server stops.
+    pub fn end_waits(&self) {
+        self.ended.send_replace(true);
+    }
+
+    /// Resolves when nobody may wait any more.
+    pub async fn waits_ended(&self) {
+        // An error means that the sender is gone, and then nobody is left to wait.
+        let _ = self.ended.subscribe().wait_for(|ended| *ended).await;
     }
 
     fn found(&self) -> Arc<Found> {
