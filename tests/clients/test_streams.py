@@ -1,0 +1,351 @@
+"""The built-in stream through boto3, the list of changes over plain HTTP, and the example that
+rebuilds a pool from its stream."""
+
+import json
+import os
+import random
+import socket
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import boto3
+import pytest
+from actors import CONFIG, Developer, client, remove, replace
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import BotoCoreError, ClientError
+from server_process import ROOT_KEY, WORKSPACE
+from signed import call
+
+EXAMPLES = WORKSPACE / "docs" / "examples"
+sys.path.insert(0, str(EXAMPLES))
+import rebuild  # noqa: E402
+
+STREAM = "changes"
+SHARD = "shardId-000000000000"
+# A log that forgets soon.
+FORGETFUL = (
+    "[engine]\nsegment_bytes = 65536\ncheckpoint_bytes = 1048576\n"
+    "feed_retention_hours = 0\nfeed_retention_bytes = 65536\n"
+)
+
+
+def aws(server, service, key=ROOT_KEY):
+    return boto3.client(
+        service,
+        endpoint_url=server.url,
+        region_name="us-east-1",
+        aws_access_key_id=key[0],
+        aws_secret_access_key=key[1],
+        aws_session_token=(*key, None)[2],
+        config=CONFIG,
+    )
+
+
+def streaming(developer, name=STREAM, status="ENABLED"):
+    """A pool that streams."""
+    pool = developer.pool()
+    set_status(developer, pool, status, name)
+    return pool
+
+
+def set_status(developer, pool, status, name=STREAM):
+    streams = {"StreamName": name, "StreamingStatus": status}
+    developer.sync.set_identity_pool_configuration(IdentityPoolId=pool, CognitoStreams=streams)
+
+
+def iterator(kinesis, kind="TRIM_HORIZON", **more):
+    answer = kinesis.get_shard_iterator(
+        StreamName=STREAM, ShardId=SHARD, ShardIteratorType=kind, **more
+    )
+    return answer["ShardIterator"]
+
+
+def changes(server, pool, query="", key=ROOT_KEY, **headers):
+    """The lines of the list of changes."""
+    target = f"/syncline/v1/pools/{pool}/changes{query}"
+    answer = call(server, key, "GET", target, headers=headers)
+    assert answer.status == 200, answer.body
+    return [json.loads(line) for line in answer.body.splitlines()]
+
+
+def test_a_stream_is_found_described_and_read(server, developer):
+    pool = streaming(developer)
+    kinesis = aws(server, "kinesis")
+    assert kinesis.list_streams()["StreamNames"] == [STREAM]
+    pages = kinesis.get_paginator("list_streams").paginate()
+    assert [page["StreamNames"] for page in pages] == [[STREAM]]
+    described = kinesis.describe_stream(StreamName=STREAM)["StreamDescription"]
+    assert described["StreamStatus"] == "ACTIVE"
+    summary = kinesis.describe_stream_summary(StreamARN=described["StreamARN"])
+    assert summary["StreamDescriptionSummary"]["OpenShardCount"] == 1
+    shards = kinesis.list_shards(StreamName=STREAM)["Shards"]
+    assert [shard["ShardId"] for shard in shards] == [SHARD]
+    assert shards == described["Shards"]
+
+    user = developer.guest(pool)
+    written = user.dataset("game").update([replace("level", "7"), replace("höhe", "ü\n")])
+    answer = kinesis.get_records(ShardIterator=iterator(kinesis))
+    (record,) = answer["Records"]
+    assert record["PartitionKey"] == user.identity
+    assert record["ApproximateArrivalTimestamp"] == written[0]["LastModifiedDate"]
+    envelope = json.loads(record["Data"])
+    assert envelope["identityPoolId"] == pool
+    assert envelope["identityId"] == user.identity
+    assert envelope["dataSetName"] == envelope["datasetName"] == "game"
+    assert (envelope["operation"], envelope["payloadType"]) == ("replace", "Inline")
+    assert envelope["syncCount"] == 1
+    modified = round(written[0]["LastModifiedDate"].timestamp() * 1000)
+    assert envelope["lastModifiedDate"] == modified
+    records = {one["key"]: one for one in envelope["kinesisSyncRecords"]}
+    assert records["höhe"]["value"] == "ü\n"
+    assert records["level"]["lastModifiedDate"] == modified
+    assert answer["MillisBehindLatest"] == 0
+
+    user.dataset("game").update([remove("level", 1)])
+    user.dataset("game").delete()
+    number = record["SequenceNumber"]
+    after = iterator(kinesis, "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber=number)
+    later = kinesis.get_records(ShardIterator=after)["Records"]
+    events = [json.loads(one["Data"]) for one in later]
+    assert [event["operation"] for event in events] == ["replace", "remove"]
+    (removed,) = events[0]["kinesisSyncRecords"]
+    assert removed["op"] == "remove" and "value" not in removed
+    assert "kinesisSyncRecords" not in events[1]
+    at = iterator(kinesis, "AT_SEQUENCE_NUMBER", StartingSequenceNumber=number)
+    assert kinesis.get_records(ShardIterator=at, Limit=1)["Records"] == [record]
+    late = record["ApproximateArrivalTimestamp"]
+    at = iterator(kinesis, "AT_TIMESTAMP", Timestamp=late)
+    assert kinesis.get_records(ShardIterator=at)["Records"][0] == record
+    newest = kinesis.get_records(ShardIterator=iterator(kinesis, "LATEST"))
+    assert newest["Records"] == []
+
+
+def test_errors_have_the_classes_of_the_sdk(server, developer):
+    pool = streaming(developer)
+    kinesis = aws(server, "kinesis")
+    wrong = kinesis.exceptions
+    with pytest.raises(wrong.ResourceNotFoundException):
+        kinesis.describe_stream(StreamName="none")
+    with pytest.raises(wrong.InvalidArgumentException):
+        iterator(kinesis, "AT_SEQUENCE_NUMBER", StartingSequenceNumber="1")
+    with pytest.raises(wrong.InvalidArgumentException):
+        kinesis.get_records(ShardIterator="none")
+    with pytest.raises(ClientError, match="UnknownOperationException"):
+        kinesis.put_record(StreamName=STREAM, Data=b"x", PartitionKey="x")
+    guest = developer.guest(pool)
+    with pytest.raises(ClientError, match="AccessDeniedException"):
+        aws(server, "kinesis", guest.key).list_streams()
+    with pytest.raises(ClientError, match="InvalidSignatureException"):
+        aws(server, "kinesis", (ROOT_KEY[0], "wrong")).list_streams()
+    first = iterator(kinesis)
+    set_status(developer, pool, "DISABLED")
+    with pytest.raises(wrong.ResourceNotFoundException):
+        kinesis.get_records(ShardIterator=first)
+    assert kinesis.list_streams()["StreamNames"] == []
+
+
+def test_what_is_too_large_comes_by_a_link(server, developer, tmp_path):
+    pool = streaming(developer)
+    user = developer.guest(pool)
+    value = "ä" * ((1 << 19) - 1)
+    user.dataset("large").update([replace("k", value)])
+    user.dataset("small").update([replace("k", "v")])
+    kinesis = aws(server, "kinesis")
+    events = [
+        json.loads(record["Data"])
+        for record in kinesis.get_records(ShardIterator=iterator(kinesis))["Records"]
+    ]
+    assert [event["payloadType"] for event in events] == ["S3Url", "Inline"]
+    assert "kinesisSyncRecords" not in events[0]
+    assert events[0]["kinesisSyncRecordsURL"].startswith(server.url)
+    copy = rebuild.Rebuild(tmp_path / "copy", STREAM)
+    assert copy.read(kinesis) == 2
+    assert copy.datasets(pool, user.identity)["large"]["k"] == (value, 1)
+    # The list of changes carries it itself.
+    (large, _, _) = changes(server, pool)
+    assert large["change"]["payloadType"] == "Inline"
+    assert large["change"]["kinesisSyncRecords"][0]["value"] == value
+
+
+class Writer:
+    """A user that writes, removes and deletes at random, and goes on after a crash."""
+
+    def __init__(self, developer, pool, seed):
+        self.user = developer.guest(pool)
+        self.chance = random.Random(seed)
+        self.written = 0
+
+    def write(self, server, until):
+        """Writes until it is told to end; waits for the server where it is down."""
+        while not until.is_set():
+            try:
+                self.user.sync = client("cognito-sync", server.url, self.user.key)
+                while not until.is_set():
+                    self.step()
+                    self.written += 1
+            except (BotoCoreError, TypeError):
+                until.wait(0.01)
+
+    def step(self):
+        dataset = self.user.dataset(f"d{self.chance.randrange(3)}")
+        listed = dataset.list()
+        if listed["DatasetExists"] and self.chance.random() < 0.1:
+            dataset.delete()
+            return
+        counts = {record["Key"]: record["SyncCount"] for record in listed["Records"]}
+        patches = []
+        for key in self.chance.sample(["a", "b", "c", "d", "e"], self.chance.randint(1, 3)):
+            if self.chance.random() < 0.3:
+                patches.append(remove(key, counts.get(key, 0)))
+            else:
+                patches.append(replace(key, str(self.chance.random()), counts.get(key, 0)))
+        dataset.update(patches, listed["SyncSessionToken"])
+
+
+def follow(server, path, until):
+    """Reads the stream into a database, over crashes of the server, and of itself."""
+    total = 0
+    while not until.is_set():
+        copy = rebuild.Rebuild(path, STREAM)
+        try:
+            total += copy.read(aws(server, "kinesis"))
+        except (BotoCoreError, TypeError):
+            pass
+        copy.database.close()
+        until.wait(0.01)
+    return total
+
+
+def test_a_copy_is_equal_after_crashes_under_load(make_server, tmp_path, monkeypatch):
+    server = make_server("[engine]\nsegment_bytes = 65536\n")
+    developer = Developer(server)
+    pools = [streaming(developer), streaming(developer)]
+    other = developer.pool()
+    writers = [Writer(developer, (*pools, other)[n % 3], n) for n in range(8)]
+    until, path = threading.Event(), tmp_path / "copy"
+    with ThreadPoolExecutor(9) as threads:
+        writing = [threads.submit(writer.write, server, until) for writer in writers]
+        following = threads.submit(follow, server, path, until)
+        try:
+            for round_ in range(1, 11):
+                enough = round_ * 100
+                while sum(writer.written for writer in writers) < enough:
+                    assert not any(one.done() for one in (*writing, following)), "none may end"
+                    time.sleep(0.005)
+                server.restart()
+        finally:
+            until.set()
+        for one in writing:
+            one.result()
+        assert following.result() > 100, "it read while it was written"
+    # What is left is read by the example as a program.
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ROOT_KEY[0])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ROOT_KEY[1])
+    script = [sys.executable, str(EXAMPLES / "rebuild.py"), server.url, STREAM, str(path)]
+    done = subprocess.run([*script, "--compare"], capture_output=True, text=True, env=os.environ)
+    assert done.returncode == 0, done.stdout + done.stderr
+    seen = {writer.user.identity for writer in writers if writer.user.pool != other}
+    assert f"compared {len(seen)} identities, 0 differ" in done.stdout
+    copy = rebuild.Rebuild(path, STREAM)
+    assert sorted(copy.pools()) == sorted(pools)
+    # It would be seen if something were missing.
+    with copy.database:
+        copy.database.execute("update records set value = 'x' where rowid = 1")
+    different, _ = rebuild.differences(copy, server.url)
+    assert len(different) == 1
+
+
+def test_a_deleted_identity_takes_its_datasets_out_of_the_copy(server, developer, tmp_path):
+    pool = streaming(developer)
+    stays, goes = developer.guest(pool), developer.guest(pool)
+    for user in (stays, goes):
+        user.dataset("d").update([replace("k", "v")])
+    developer.identity.delete_identities(IdentityIdsToDelete=[goes.identity])
+    copy = rebuild.Rebuild(tmp_path / "copy", STREAM)
+    copy.read(aws(server, "kinesis"))
+    assert copy.datasets(pool, stays.identity) == {"d": {"k": ("v", 1)}}
+    assert copy.datasets(pool, goes.identity) == {}
+
+
+def test_who_was_away_too_long_is_told_of_the_gap(make_server):
+    server = make_server(FORGETFUL)
+    developer = Developer(server)
+    pool = streaming(developer)
+    dataset = developer.guest(pool).dataset("d")
+    kinesis = aws(server, "kinesis")
+    dataset.update([replace("k", "v")])
+    answer = kinesis.get_records(ShardIterator=iterator(kinesis))
+    number, old = answer["Records"][0]["SequenceNumber"], answer["NextShardIterator"]
+    cursor = changes(server, pool)[-1]["cursor"]
+    target = f"/syncline/v1/pools/{pool}/changes?cursor={cursor}"
+    count = 1
+    # The cleaner works at its own pace; the number only keeps a broken one from running for ever.
+    while count < 5000:
+        dataset.update([replace("k", "v" * 30_000, count)])
+        count += 1
+        answer = call(server, ROOT_KEY, "GET", target)
+        if answer.status != 200:
+            break
+    assert answer.error() == (410, "CursorTooOldException")
+    message = answer.json()["message"]
+    assert "BulkPublish" in message
+    wrong = kinesis.exceptions
+    with pytest.raises(wrong.ExpiredIteratorException, match="BulkPublish"):
+        kinesis.get_records(ShardIterator=old)
+    with pytest.raises(wrong.InvalidArgumentException, match="BulkPublish"):
+        iterator(kinesis, "AFTER_SEQUENCE_NUMBER", StartingSequenceNumber=number)
+    # What is kept is told from its beginning on.
+    kept = kinesis.get_records(ShardIterator=iterator(kinesis))["Records"]
+    counts = [json.loads(record["Data"])["syncCount"] for record in kept]
+    assert counts[0] > 1 and counts == list(range(counts[0], count + 1))
+
+
+def test_the_list_of_changes_waits_for_the_next_one(server, developer):
+    pool = developer.pool()
+    dataset = developer.guest(pool).dataset("d")
+    dataset.update([replace("k", "v")])
+    (first, end) = changes(server, pool)
+    assert (first["change"]["syncCount"], end["behindMs"]) == (1, 0)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(changes, server, pool, f"?cursor={end['cursor']}&wait=20")
+        dataset.update([replace("k", "w", 1)])
+        (second, end) = waiting.result()
+    assert second["change"]["syncCount"] == 2
+    assert changes(server, pool, f"?cursor={first['cursor']}")[0] == second
+    headers = {"Accept": "text/event-stream", "Last-Event-ID": first["cursor"]}
+    target = f"/syncline/v1/pools/{pool}/changes"
+    answer = call(server, ROOT_KEY, "GET", target, headers=headers)
+    assert answer.header("content-type") == "text/event-stream"
+    lines = answer.body.decode().splitlines()
+    assert lines[0] == f"id: {second['cursor']}"
+    assert json.loads(lines[2].removeprefix("data: ")) == second["change"]
+    guest = developer.guest(pool)
+    answer = call(server, guest.key, "GET", target)
+    assert answer.error() == (403, "AccessDeniedException")
+
+
+def test_a_server_that_stops_lets_go_who_waits(server, developer):
+    pool = developer.pool()
+    cursor = changes(server, pool)[-1]["cursor"]
+    target = f"/syncline/v1/pools/{pool}/changes?cursor={cursor}&wait=20"
+    request = AWSRequest(method="GET", url=server.url + target)
+    SigV4Auth(Credentials(*ROOT_KEY), "cognito-sync", "us-east-1").add_auth(request)
+    host = "Host: " + server.url.removeprefix("http://")
+    headers = [host, *(f"{name}: {value}" for name, value in request.headers.items())]
+    waiting = "\r\n".join([f"GET {target} HTTP/1.1", *headers, "", ""])
+    with socket.create_connection(server.address) as connection:
+        # Behind another request on the same connection, whose answer tells that it came.
+        connection.sendall(f"GET /healthz HTTP/1.1\r\n{host}\r\n\r\n{waiting}".encode())
+        with connection.makefile("rb") as answers:
+            while (line := answers.readline()) != b"ok\n":
+                assert line, "closed too early"
+            assert server.stop() == 0
+            # An answer, and not a connection that was cut off.
+            rest = answers.read().decode()
+    assert rest.startswith("HTTP/1.1 200 OK")
+    assert json.loads(rest.splitlines()[-1]) == {"cursor": cursor, "behindMs": 0}
