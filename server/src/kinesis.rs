@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::access::Caller;
+use crate::access::{self, Caller};
 use crate::error::{ApiError, ErrorKind};
 use crate::routes::KinesisOperation;
 use crate::site::Site;
@@ -34,6 +34,7 @@ pub async fn answer(
     body: &[u8],
 ) -> Result<Vec<u8>, ApiError> {
     use KinesisOperation as O;
+    refuse_identities(site, caller, operation)?;
     refuse_cbor(media_type)?;
     match operation {
         O::ListStreams => output(&streams::list(site, caller, json::read(body)?).await?),
@@ -45,6 +46,20 @@ pub async fn answer(
         O::GetShardIterator => output(&shard_iterator::get(site, caller, json::read(body)?).await?),
         O::GetRecords => get_records::get(site, caller, json::read(body)?).await,
     }
+}
+
+/// Streams are the developers', whatever else is right or wrong about a request.
+fn refuse_identities(
+    site: &Site,
+    caller: &Caller,
+    operation: KinesisOperation,
+) -> Result<(), ApiError> {
+    if let Caller::Developer(_) = caller {
+        return Ok(());
+    }
+    let action = format!("kinesis:{}", operation.name());
+    let exists = |pool: &str, identity: &str| site.has_identity(pool, identity);
+    access::permit_stream(&action, "*", caller, None, site.realm(), exists)
 }
 
 /// Some SDKs have a binary form of JSON, which they use unless they are told not to.

@@ -5,7 +5,7 @@ use syncline_engine::{Expected, Wish};
 
 use super::change::{Change, Unchanged};
 use super::{Target, no_pool};
-use crate::error::ApiError;
+use crate::error::{ApiError, Chain};
 use crate::site::Site;
 use crate::site::stored::{self, ConfigurationRecord, Platform, Push};
 use crate::site::stored::{StreamRecord, StreamingStatus, Streams};
@@ -66,7 +66,10 @@ pub(super) async fn set(
         Unchanged::Gone(_) => no_pool(pool.as_str()),
         Unchanged::Error(error) => error,
     })?;
-    site.find_streams().await?;
+    if let Err(error) = site.find_streams().await {
+        // It is set; the search is done again within a second.
+        tracing::warn!("looking for streams: {}", Chain(&error));
+    }
     shape(target, &record)
 }
 

@@ -99,6 +99,18 @@ pub(super) const IDENTITY: [(&str, &str); 23] = [
 ];
 
 #[rustfmt::skip]
-pub(super) const OWN: [(&str, &str); 1] = [
-    ("Backup", "ms.aaassaaaafx"),
+pub(super) const OWN: [(&str, &str); 2] = [
+    ("Backup",      "ms.aaassaaaafx"),
+    ("ListChanges", "ms..a.ssaaaafx"),
+];
+
+#[rustfmt::skip]
+pub(super) const KINESIS: [(&str, &str); 6] = [
+    ("DescribeStream",        "ms..a.ssaaaafx"),
+    ("DescribeStreamSummary", "ms..a.ssaaaafx"),
+    ("GetRecords",            "ms..a.ssaaaafx"),
+    ("GetShardIterator",      "ms..a.ssaaaafx"),
+    ("ListShards",            "ms..a.ssaaaafx"),
+    // A key that is held is told less, and not refused.
+    ("ListStreams",           "ms....ssaaaafx"),
 ];
