@@ -10,6 +10,7 @@ mod doors;
 pub mod merged;
 mod store;
 pub mod stored;
+mod streaming;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::session::{self, Spent};
 pub use counts::Counts;
 pub use doors::Doors;
 pub use store::{Store, StoreLimits};
+pub use streaming::Streaming;
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -63,6 +65,8 @@ pub struct Site {
     pub guests: Arc<Guests>,
     /// Counts of sync sessions.
     pub counts: Counts,
+    /// Pools whose streams changed, and what is counted of streams.
+    pub streaming: Streaming,
     clock: Clock,
 }
 
@@ -94,6 +98,7 @@ impl Site {
             sessions: Spent::new(session::SPENT_MAX),
             guests,
             counts: Counts::default(),
+            streaming: Streaming::default(),
             clock,
         };
         site.count_identities();

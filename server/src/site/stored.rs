@@ -12,11 +12,12 @@ mod merged;
 mod readable;
 mod roles;
 mod settings;
+mod streaming;
 
 use bincode::{Decode, Encode, config};
 use sha2::{Digest, Sha256};
 use syncline_engine::limits::METADATA_VALUE_BYTES_MAX;
-use syncline_engine::{Metadata, MetadataKey, MetadataValue};
+use syncline_engine::{Metadata, MetadataKey, MetadataValue, Reader};
 use thiserror::Error;
 use uuid::Uuid;
 
@@ -33,6 +34,7 @@ pub use roles::{RoleMapping, RoleRule, RolesRecord, roles_key};
 pub use settings::{BulkPublishRecord, BulkPublishStatus, bulk_publish_key};
 pub use settings::{ConfigurationRecord, Push, StreamingStatus, Streams, configuration_key};
 pub use settings::{EventsRecord, events_key};
+pub use streaming::{PublishingRecord, StreamCursorRecord, publishing_key, stream_cursor_key};
 
 /// Kind byte of a pool's key; then its uuid and its region.
 pub const POOL: u8 = 1;
@@ -60,6 +62,11 @@ pub const SUBSCRIBERS: u8 = 10;
 pub const MERGED: u8 = 11;
 /// Kind byte of the key that tells that a pool is deleted but not all that it had; then its uuid.
 pub const DOOMED: u8 = 12;
+
+/// Kind byte of the key that tells how far a pool's stream is; then the pool's uuid.
+pub const STREAM_CURSOR: u8 = 20;
+/// Kind byte of the key that tells how far a bulk publish is that runs; then the pool's uuid.
+pub const PUBLISHING: u8 = 21;
 
 /// Kind byte of the key of a pool's roles; then the pool's uuid.
 pub const ROLES: u8 = 32;
@@ -170,6 +177,14 @@ pub fn sessions_key(pool: Uuid) -> MetadataKey {
 #[must_use]
 pub fn first_uuid(key: &MetadataKey) -> Option<Uuid> {
     Uuid::from_slice(key.as_bytes().get(1..17)?).ok()
+}
+
+/// The id of the pool with a uuid, if there is one. Looks through the pools, which are few.
+#[must_use]
+pub fn pool_with(reader: &Reader<'_>, uuid: Uuid) -> Option<Id> {
+    let prefix = key(POOL, &[uuid.as_bytes()]);
+    let found = reader.scan_keys(prefix.as_bytes(), None, 1);
+    pool_of(&found.first()?.0)
 }
 
 fn key(kind: u8, parts: &[&[u8]]) -> MetadataKey {
