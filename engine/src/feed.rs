@@ -20,7 +20,8 @@ use crate::scan::{Assembly, Scan};
 use crate::segment::{self, NoFrame};
 use crate::store::Store;
 use crate::types::{
-    Cursor, DatasetId, IdentityId, ModifiedBy, Note, PoolId, Sequence, SyncCount, Timestamp,
+    Cursor, DatasetId, DatasetName, IdentityId, ModifiedBy, Note, PoolId, Sequence, SyncCount,
+    Timestamp,
 };
 
 /// A commit that the feed tells of.
@@ -78,6 +79,9 @@ pub enum FeedChange {
         pool: PoolId,
         /// The identity.
         identity: IdentityId,
+        /// Names that it had, deleted ones that were remembered too, and their counts, which the
+        /// deletion did not raise.
+        datasets: Vec<(DatasetName, SyncCount)>,
     },
     /// A pool was deleted, with all its identities.
     DeletedPool {
@@ -377,9 +381,14 @@ fn told(change: &Change) -> Option<FeedChange> {
             sync_count: *sync_count,
             modified_by: modified_by.clone(),
         }),
-        Change::IdentityDeleted { pool, identity, .. } => Some(FeedChange::DeletedIdentity {
+        Change::IdentityDeleted {
+            pool,
+            identity,
+            datasets,
+        } => Some(FeedChange::DeletedIdentity {
             pool: *pool,
             identity: *identity,
+            datasets: datasets.clone(),
         }),
         Change::PoolDeleted { pool } => Some(FeedChange::DeletedPool { pool: *pool }),
     }

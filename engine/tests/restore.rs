@@ -231,7 +231,18 @@ fn what_is_deleted_copied_and_made_again_after_a_restore_keeps_out_what_was_lost
         .commit(Wish::DeleteIdentity { pool, identity })
         .unwrap();
     let told = &feed.read().unwrap()[0].changes;
-    assert_eq!(*told, [FeedChange::DeletedIdentity { pool, identity }]);
+    let [
+        FeedChange::DeletedIdentity {
+            pool: told_pool,
+            identity: told_identity,
+            datasets,
+        },
+    ] = &told[..]
+    else {
+        panic!("{told:?}");
+    };
+    assert_eq!((told_pool, told_identity), (&pool, &identity));
+    assert!(datasets.iter().any(|(name, _)| *name == copy.name));
     is_told_all_anew(&engine, &copy, 7, &[]);
     engine.compact().unwrap();
     drop(engine);

@@ -168,7 +168,7 @@ fn follow(engine: &Engine, start: Cursor) {
                         sync_count,
                         ..
                     } => count(dataset, sync_count),
-                    FeedChange::DeletedIdentity { pool, identity } => {
+                    FeedChange::DeletedIdentity { pool, identity, .. } => {
                         counts.retain(|id, _| (id.pool, id.identity) != (pool, identity));
                     }
                     FeedChange::DeletedPool { pool } => counts.retain(|id, _| id.pool != pool),

@@ -210,7 +210,7 @@ fn change(change: &FeedChange) -> Value {
             let by = modifier(modified_by);
             json!(["deleted dataset", dataset.to_string(), sync_count.get(), by])
         }
-        FeedChange::DeletedIdentity { pool, identity } => {
+        FeedChange::DeletedIdentity { pool, identity, .. } => {
             json!(["deleted identity", pool.as_str(), identity.as_str()])
         }
         FeedChange::Whole { dataset, .. } => json!(["whole", dataset.to_string()]),

@@ -40,6 +40,7 @@ const SERVER: Layers<'_> = &[
     ],
     &["access", "providers", "session", "webhook"],
     &["site"],
+    &["stream"],
     &["backup", "identity", "ops", "start"],
     &["keyring", "service"],
     &["listen"],

@@ -284,7 +284,7 @@ impl Model {
                         ..Dataset::default()
                     };
                 }
-                FeedChange::DeletedIdentity { pool, identity } => {
+                FeedChange::DeletedIdentity { pool, identity, .. } => {
                     self.datasets
                         .retain(|id, _| (id.pool, id.identity) != (*pool, *identity));
                 }

@@ -225,7 +225,7 @@ pub(crate) fn follow(
         FeedChange::DeletedDataset { dataset, .. } => {
             records.remove(&dataset);
         }
-        FeedChange::DeletedIdentity { pool, identity } => {
+        FeedChange::DeletedIdentity { pool, identity, .. } => {
             records.retain(|id, _| (id.pool, id.identity) != (pool, identity));
         }
         FeedChange::DeletedPool { pool } => records.retain(|id, _| id.pool != pool),
