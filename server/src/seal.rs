@@ -49,16 +49,28 @@ pub enum Purpose {
     Session,
     /// Where the next page of a listing begins.
     Page,
+    /// The link to the records of a stream's event.
+    StreamLink,
+    /// Where a reader is in the built-in stream.
+    StreamPlace,
 }
 
 impl Purpose {
-    const ALL: [Self; 3] = [Self::Credentials, Self::Session, Self::Page];
+    const ALL: [Self; 5] = [
+        Self::Credentials,
+        Self::Session,
+        Self::Page,
+        Self::StreamLink,
+        Self::StreamPlace,
+    ];
 
     fn label(self) -> &'static [u8] {
         match self {
             Self::Credentials => b"syncline 1 credentials",
             Self::Session => b"syncline 1 sync session",
             Self::Page => b"syncline 1 page",
+            Self::StreamLink => b"syncline 1 stream link",
+            Self::StreamPlace => b"syncline 1 stream place",
         }
     }
 }

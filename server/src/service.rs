@@ -33,6 +33,7 @@ use crate::ops;
 use crate::routes::{self, IdentityOperation, OwnOperation};
 use crate::sigv4::{Expected, Signed, SigningKeys, Unverified};
 use crate::site::Site;
+use crate::stream;
 use crate::throttle::Throttle;
 
 use body::Bodies;
@@ -74,7 +75,7 @@ impl Service {
         let config = &site.config;
         let bodies = Bodies::new(config.body_bytes_max(), config.timeouts.body());
         let spelling = spelling::obtain().await?;
-        let metrics = Metrics::new().with_streams(&site.streaming.counters);
+        let metrics = Metrics::new().with_streams(&site.outflow.counters);
         let signing_keys = SigningKeys::new();
         let throttles = Throttles {
             identities: Throttle::new(config.limits.identity_rate()),
@@ -143,6 +144,12 @@ impl Service {
         let body = self.bodies.read(body).await?;
         if let Some(reply) = self.unsigned_page(&head, asked) {
             return Ok(reply);
+        }
+        if head.method == Method::GET && head.uri.path() == stream::LINK_PATH {
+            asked.operation = "GetStreamRecords";
+            let query = head.uri.query().unwrap_or("");
+            let records = stream::records(&self.site, query).await?;
+            return Ok(Reply::json(Api::Sync, records));
         }
         let body = body.bytes();
         if head.method == Method::POST && head.uri.path() == "/" {

@@ -8,9 +8,10 @@ mod developers;
 mod doomed;
 mod doors;
 pub mod merged;
+mod outflow;
 mod store;
 pub mod stored;
-mod streaming;
+mod streams;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,8 +31,9 @@ use crate::session::{self, Spent};
 
 pub use counts::Counts;
 pub use doors::Doors;
+pub use outflow::Outflow;
 pub use store::{Store, StoreLimits};
-pub use streaming::Streaming;
+pub use streams::{StreamingPool, Streams};
 
 /// Tells the time.
 pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -65,8 +67,10 @@ pub struct Site {
     pub guests: Arc<Guests>,
     /// Counts of sync sessions.
     pub counts: Counts,
-    /// Pools whose streams changed, and what is counted of streams.
-    pub streaming: Streaming,
+    /// What those who deliver streams are told, and what is counted of them.
+    pub outflow: Outflow,
+    /// Pools that stream.
+    pub streams: Streams,
     clock: Clock,
 }
 
@@ -98,7 +102,8 @@ impl Site {
             sessions: Spent::new(session::SPENT_MAX),
             guests,
             counts: Counts::default(),
-            streaming: Streaming::default(),
+            outflow: Outflow::default(),
+            streams: Streams::default(),
             clock,
         };
         site.count_identities();
@@ -174,6 +179,9 @@ impl Site {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             self.store_counts().await;
+            if let Err(error) = self.find_streams().await {
+                tracing::error!("looking for streams: {}", Chain(&error));
+            }
             self.finish_deletions(|| *stop.borrow()).await;
         }
     }

@@ -46,6 +46,19 @@ impl Change<'_> {
     where
         R: Encode + Decode<()> + PartialEq,
     {
+        self.make_with(decide, |_, _| Ok(Vec::new())).await
+    }
+
+    /// Like [`Change::make`]; what `beside` wishes for, given the record before and after, is
+    /// committed with the change.
+    pub(super) async fn make_with<R, T>(
+        &self,
+        decide: impl Fn(Option<&R>) -> Result<(Option<R>, T), ApiError>,
+        beside: impl Fn(Option<&R>, Option<&R>) -> Result<Vec<Wish>, ApiError>,
+    ) -> Result<T, Unchanged>
+    where
+        R: Encode + Decode<()> + PartialEq,
+    {
         for _ in 0..TRIES {
             let found = self.site.load::<R>(self.key.clone()).await?;
             let (old, expected) = match found {
@@ -56,7 +69,8 @@ impl Change<'_> {
             if new == old {
                 return Ok(answer);
             }
-            match self.write(new.as_ref(), expected).await {
+            let wishes = beside(old.as_ref(), new.as_ref())?;
+            match self.write(new.as_ref(), expected, wishes).await {
                 Err(Unchanged::Raced) => {}
                 Err(unchanged) => return Err(unchanged),
                 Ok(()) => return Ok(answer),
@@ -65,11 +79,12 @@ impl Change<'_> {
         Err(Unchanged::Raced)
     }
 
-    /// One try, on what was read.
+    /// One try, on what was read; `beside` goes with it.
     pub(super) async fn write<R: Encode>(
         &self,
         record: Option<&R>,
         expected: Expected,
+        beside: Vec<Wish>,
     ) -> Result<(), Unchanged> {
         let key = self.key.clone();
         let wish = match record {
@@ -83,7 +98,7 @@ impl Change<'_> {
         };
         let proposal = Proposal {
             expect: self.expect.clone(),
-            wishes: vec![wish],
+            wishes: std::iter::once(wish).chain(beside).collect(),
             ..Proposal::default()
         };
         match self.site.store.commit(proposal).await {

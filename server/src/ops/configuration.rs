@@ -1,13 +1,14 @@
 //! GetIdentityPoolConfiguration and SetIdentityPoolConfiguration: push and streams of a pool, kept
 //! as they were written.
 
-use syncline_engine::Expected;
+use syncline_engine::{Expected, Wish};
 
 use super::change::{Change, Unchanged};
 use super::{Target, no_pool};
 use crate::error::ApiError;
 use crate::site::Site;
-use crate::site::stored::{self, ConfigurationRecord, Platform, Push, StreamingStatus, Streams};
+use crate::site::stored::{self, ConfigurationRecord, Platform, Push};
+use crate::site::stored::{StreamRecord, StreamingStatus, Streams};
 use crate::wire::arn;
 use crate::wire::{Object, Violations, json, settings as wire};
 
@@ -52,11 +53,12 @@ pub(super) async fn set(
         key: stored::configuration_key(id.uuid),
         expect: vec![(stored::pool_key(id), Expected::Something)],
     };
-    let changed = change.make(|old: Option<&ConfigurationRecord>| {
+    let decide = |old: Option<&ConfigurationRecord>| {
         let record = changed(old.cloned().unwrap_or_default(), &input);
         let stored = (record != ConfigurationRecord::default()).then(|| record.clone());
         Ok((stored, record))
-    });
+    };
+    let changed = change.make_with(decide, |old, new| Ok(beginning(site, id, old, new)));
     let record = changed.await.map_err(|unchanged| match unchanged {
         Unchanged::Raced => {
             ApiError::concurrent_modification("The configuration was changed by another request")
@@ -64,7 +66,35 @@ pub(super) async fn set(
         Unchanged::Gone(_) => no_pool(pool.as_str()),
         Unchanged::Error(error) => error,
     })?;
+    site.find_streams().await?;
+    site.outflow.touch();
     shape(target, &record)
+}
+
+/// What notes where a stream begins if it is being enabled: at the present.
+fn beginning(
+    site: &Site,
+    pool: &stored::Id,
+    old: Option<&ConfigurationRecord>,
+    new: Option<&ConfigurationRecord>,
+) -> Vec<Wish> {
+    let streams = |record: Option<&ConfigurationRecord>| {
+        record.is_some_and(|record| record.streaming().is_some())
+    };
+    if streams(old) || !streams(new) {
+        return Vec::new();
+    }
+    let head = site.store.engine().head();
+    let record = StreamRecord {
+        store: *head.store.as_bytes(),
+        since: head.sequence.get(),
+        enabled_ms: site.now().get(),
+    };
+    vec![Wish::PutMetadata {
+        key: stored::stream_key(pool.uuid),
+        value: stored::encode(&record).expect("three numbers are not too large for a value"),
+        expected: Expected::Anything,
+    }]
 }
 
 /// The configuration of a pool; one that was never set is empty.

@@ -176,7 +176,11 @@ impl Store {
         Arc::clone(&self.backups).try_acquire_owned().ok()
     }
 
-    async fn blocking<T: Send + 'static>(
+    /// Calls what may wait for the disk, where it may.
+    ///
+    /// # Errors
+    /// What the call says, or `Refusal::Busy`.
+    pub async fn blocking<T: Send + 'static>(
         &self,
         call: impl FnOnce(&Engine) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {

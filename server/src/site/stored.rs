@@ -35,6 +35,7 @@ pub use settings::{BulkPublishRecord, BulkPublishStatus, bulk_publish_key};
 pub use settings::{ConfigurationRecord, Push, StreamingStatus, Streams, configuration_key};
 pub use settings::{EventsRecord, events_key};
 pub use streaming::{PublishingRecord, StreamCursorRecord, publishing_key, stream_cursor_key};
+pub use settings::{StreamRecord, stream_key};
 
 /// Kind byte of a pool's key; then its uuid and its region.
 pub const POOL: u8 = 1;
@@ -62,6 +63,8 @@ pub const SUBSCRIBERS: u8 = 10;
 pub const MERGED: u8 = 11;
 /// Kind byte of the key that tells that a pool is deleted but not all that it had; then its uuid.
 pub const DOOMED: u8 = 12;
+/// Kind byte of the key that tells where a pool's stream begins; then the pool's uuid.
+pub const STREAM: u8 = 13;
 
 /// Kind byte of the key that tells how far a pool's stream is; then the pool's uuid.
 pub const STREAM_CURSOR: u8 = 20;
@@ -141,6 +144,13 @@ pub fn pool_of(key: &MetadataKey) -> Option<Id> {
         region: region.to_owned(),
         uuid: Uuid::from_slice(uuid).ok()?,
     })
+}
+
+/// The pool that has a uuid, if it exists. Never reads the disk.
+#[must_use]
+pub fn find_pool(reader: &Reader<'_>, uuid: Uuid) -> Option<Id> {
+    let keys = reader.scan_keys(key(POOL, &[uuid.as_bytes()]).as_bytes(), None, 1);
+    pool_of(&keys.first()?.0)
 }
 
 /// The key of an identity.

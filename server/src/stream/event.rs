@@ -7,7 +7,9 @@
 use std::fmt;
 
 use serde::Serialize;
-use syncline_engine::{DatasetId, FeedChange, FeedCommit, Record, Sequence, SyncCount, Timestamp};
+use syncline_engine::{
+    DatasetId, FeedChange, FeedCommit, Record, RecordValue, Sequence, SyncCount, Timestamp,
+};
 use uuid::Uuid;
 
 /// The largest envelope, together with its partition key, that carries its records itself: 1 MiB,
@@ -255,7 +257,7 @@ fn shapes(records: &[Record]) -> Vec<RecordShape<'_>> {
 
 impl<'a> RecordShape<'a> {
     fn new(record: &'a Record) -> Self {
-        let value = record.value.as_ref().map(|value| value.as_str());
+        let value = record.value.as_ref().map(RecordValue::as_str);
         Self {
             key: record.key.as_str(),
             op: if value.is_some() { REPLACE } else { REMOVE },

@@ -203,10 +203,12 @@ async fn a_write_on_an_old_version_is_lost_and_told() {
     };
     let record = ConfigurationRecord::default();
     change
-        .write(Some(&record), Expected::Nothing)
+        .write(Some(&record), Expected::Nothing, Vec::new())
         .await
         .unwrap();
-    let late = change.write(Some(&record), Expected::Nothing).await;
+    let late = change
+        .write(Some(&record), Expected::Nothing, Vec::new())
+        .await;
     assert!(matches!(late, Err(Unchanged::Raced)));
     // Each time that it decides another one is faster.
     let faster = |decided: ConfigurationRecord| {

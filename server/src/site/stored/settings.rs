@@ -5,7 +5,7 @@ use bincode::{Decode, Encode};
 use syncline_engine::MetadataKey;
 use uuid::Uuid;
 
-use super::{BULK_PUBLISH, CONFIGURATION, EVENTS, key};
+use super::{BULK_PUBLISH, CONFIGURATION, EVENTS, STREAM, key};
 
 /// The key of a pool's push and stream configuration.
 #[must_use]
@@ -25,6 +25,12 @@ pub fn bulk_publish_key(pool: Uuid) -> MetadataKey {
     key(BULK_PUBLISH, &[pool.as_bytes()])
 }
 
+/// The key that tells where a pool's stream begins.
+#[must_use]
+pub fn stream_key(pool: Uuid) -> MetadataKey {
+    key(STREAM, &[pool.as_bytes()])
+}
+
 /// The push and stream configuration of a pool.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct ConfigurationRecord {
@@ -41,6 +47,15 @@ pub struct Push {
     pub applications: Vec<String>,
     /// The role for using them.
     pub role: Option<String>,
+}
+
+impl ConfigurationRecord {
+    /// The streams, if they are in use.
+    #[must_use]
+    pub fn streaming(&self) -> Option<&Streams> {
+        let streams = self.streams.as_ref();
+        streams.filter(|streams| streams.status == Some(StreamingStatus::Enabled))
+    }
 }
 
 /// Streams, as the developer wrote them.
@@ -85,6 +100,18 @@ impl StreamingStatus {
             .into_iter()
             .find(|status| status.name() == name)
     }
+}
+
+/// Where the stream of a pool begins: written when it is enabled, in the same commit.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct StreamRecord {
+    /// The uuid of the store in which it was enabled. In a store that was restored from it the
+    /// stream begins with all that the feed holds.
+    pub store: [u8; 16],
+    /// The last commit before; the stream tells what came after it.
+    pub since: u64,
+    /// When it was enabled, in milliseconds since 1970.
+    pub enabled_ms: u64,
 }
 
 /// The functions of a pool.

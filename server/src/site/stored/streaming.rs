@@ -18,8 +18,7 @@ pub fn publishing_key(pool: Uuid) -> MetadataKey {
     key(PUBLISHING, &[pool.as_bytes()])
 }
 
-/// Up to where a pool's changes have reached the sink of its stream. Written when streaming is
-/// enabled, moved by whoever delivers, kept when it is disabled.
+/// Up to where a pool's changes have reached the sink of its stream. Kept when it is disabled.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
 pub struct StreamCursorRecord {
     /// The stream, as the pool's configuration named it.
@@ -28,22 +27,13 @@ pub struct StreamCursorRecord {
     pub store: [u8; 16],
     /// The last commit whose changes the sink has.
     pub sequence: u64,
+    /// Which enabling it belongs to: when that was, in milliseconds since 1970.
+    pub enabled_ms: u64,
     /// Since when the sink takes nothing, in milliseconds since 1970; `None`: it does.
     pub failing_since_ms: Option<u64>,
 }
 
 impl StreamCursorRecord {
-    /// A record that says: up to here.
-    #[must_use]
-    pub fn at(stream: &str, cursor: Cursor) -> Self {
-        Self {
-            stream: stream.to_owned(),
-            store: cursor.store.into_bytes(),
-            sequence: cursor.sequence.get(),
-            failing_since_ms: None,
-        }
-    }
-
     /// The place in the feed.
     #[must_use]
     pub fn cursor(&self) -> Cursor {
@@ -61,8 +51,8 @@ pub struct PublishingRecord {
     pub stream: String,
     /// The dataset that was written last: its identity and its name.
     pub after: Option<(String, String)>,
-    /// Whether all are written, and only the sink is waited for.
-    pub written: bool,
+    /// The commit that wrote the last one, once all are written and only the sink is waited for.
+    pub written: Option<u64>,
     /// Datasets written.
     pub datasets: u64,
     /// Bytes of keys and values of them.

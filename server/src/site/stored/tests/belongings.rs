@@ -45,6 +45,7 @@ fn of_pool(pool: Uuid) -> Vec<MetadataKey> {
         bulk_publish_key(pool),
         stream_cursor_key(pool),
         publishing_key(pool),
+        stream_key(pool),
         sessions_key(pool),
         roles_key(pool),
         principal_tags_key(pool, "provider"),

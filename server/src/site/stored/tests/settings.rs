@@ -17,6 +17,7 @@ fn keys_beside_a_pool_are_pinned() {
         (events_key(POOL_UUID), "07"),
         (bulk_publish_key(POOL_UUID), "08"),
         (doomed_key(POOL_UUID), "0c"),
+        (stream_key(POOL_UUID), "0d"),
     ] {
         assert_eq!(hex(key.as_bytes()), format!("{kind}{P}"));
     }
@@ -87,6 +88,15 @@ fn settings_are_pinned() {
         sync_trigger: "f".to_owned(),
     };
     golden(&events, "0166d3e2bf010000000000000066");
+    let stream = StreamRecord {
+        store: *POOL_UUID.as_bytes(),
+        since: 258,
+        enabled_ms: 3,
+    };
+    golden(
+        &stream,
+        "01788fb6cf1111222233334444855566667777888802010000000000000300000000000000",
+    );
     let publish = |status| BulkPublishRecord {
         status,
         started_ms: 258,
