@@ -77,7 +77,11 @@ impl Aside {
         };
         let directory = path.parent().unwrap_or(Path::new("."));
         let mut builder = DirBuilder::new();
-        builder.recursive(true).mode(0o700).create(directory).map_err(failed)?;
+        builder
+            .recursive(true)
+            .mode(0o700)
+            .create(directory)
+            .map_err(failed)?;
         let mut options = OpenOptions::new();
         let opened = options.append(true).create(true).mode(0o600).open(path);
         let mut file = opened.map_err(failed)?;
@@ -85,7 +89,9 @@ impl Aside {
         if length >= BYTES_MAX {
             return Err(AsideError::Full { path: path.clone() });
         }
-        let written = file.write_all(&line(parcel, reason)).and_then(|()| file.sync_all());
+        let written = file
+            .write_all(&line(parcel, reason))
+            .and_then(|()| file.sync_all());
         let written = written.and_then(|()| File::open(directory)?.sync_all());
         if written.is_err() {
             // Half a line would spoil the next one. If this fails, too, the first reason tells.

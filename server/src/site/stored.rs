@@ -34,8 +34,8 @@ pub use roles::{RoleMapping, RoleRule, RolesRecord, roles_key};
 pub use settings::{BulkPublishRecord, BulkPublishStatus, bulk_publish_key};
 pub use settings::{ConfigurationRecord, Push, StreamingStatus, Streams, configuration_key};
 pub use settings::{EventsRecord, events_key};
-pub use streaming::{PublishingRecord, StreamCursorRecord, publishing_key, stream_cursor_key};
 pub use settings::{StreamRecord, stream_key};
+pub use streaming::{PublishingRecord, StreamCursorRecord, publishing_key, stream_cursor_key};
 
 /// Kind byte of a pool's key; then its uuid and its region.
 pub const POOL: u8 = 1;
@@ -187,14 +187,6 @@ pub fn sessions_key(pool: Uuid) -> MetadataKey {
 #[must_use]
 pub fn first_uuid(key: &MetadataKey) -> Option<Uuid> {
     Uuid::from_slice(key.as_bytes().get(1..17)?).ok()
-}
-
-/// The id of the pool with a uuid, if there is one. Looks through the pools, which are few.
-#[must_use]
-pub fn pool_with(reader: &Reader<'_>, uuid: Uuid) -> Option<Id> {
-    let prefix = key(POOL, &[uuid.as_bytes()]);
-    let found = reader.scan_keys(prefix.as_bytes(), None, 1);
-    pool_of(&found.first()?.0)
 }
 
 fn key(kind: u8, parts: &[&[u8]]) -> MetadataKey {

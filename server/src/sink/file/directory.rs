@@ -48,7 +48,10 @@ impl Directory {
         let mut builder = DirBuilder::new();
         let made = builder.recursive(true).mode(0o700).create(path);
         made.map_err(failed("make", path))?;
-        if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        if let Some(parent) = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
             sync(parent).map_err(failed("sync", parent))?;
         }
         let lock_path = path.join(LOCK);
@@ -101,8 +104,10 @@ impl Directory {
                 return Ok(Err(number + 1));
             }
             let bytes = length - whole;
-            tracing::warn!("cut off the last {bytes} bytes of {}: a crash left them unfinished",
-                path.display());
+            tracing::warn!(
+                "cut off the last {bytes} bytes of {}: a crash left them unfinished",
+                path.display()
+            );
             let cut = file.set_len(whole).and_then(|()| file.sync_all());
             cut.map_err(|source| wrong("cut", path.clone(), source))?;
         }

@@ -78,8 +78,9 @@ impl Writing {
             None => Directory::open(&self.path)?,
         };
         let directory = self.directory.insert(directory);
-        let fits =
-            |bytes, day: &str, number| bytes < self.rotate_bytes && day == today && number > self.sealed;
+        let fits = |bytes, day: &str, number| {
+            bytes < self.rotate_bytes && day == today && number > self.sealed
+        };
         if let Some(current) = &self.current
             && fits(current.bytes, &current.day, current.number)
         {
@@ -124,7 +125,11 @@ impl Current {
 
     fn begin(path: PathBuf, day: String, number: u64) -> Result<Self, FileSinkError> {
         let mut options = OpenOptions::new();
-        let opened = options.append(true).create_new(true).mode(0o600).open(&path);
+        let opened = options
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
         let file = opened.map_err(|source| wrong("make", path.clone(), source))?;
         Ok(Self {
             file,
