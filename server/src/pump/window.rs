@@ -349,3 +349,6 @@ fn bytes_of(event: &Event) -> usize {
     });
     EVENT_BYTES + bytes.sum::<usize>()
 }
+
+#[cfg(test)]
+mod tests;
