@@ -76,6 +76,11 @@ impl Lane {
 
     /// Delivers until there is a reason to end.
     pub(super) async fn run(mut self) -> End {
+        // Where it begins is known from now on, whatever becomes of the store.
+        let since = self.failing_since_ms();
+        if let Err(end) = self.place.store(self.at, since).await {
+            return end;
+        }
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
@@ -106,13 +111,26 @@ impl Lane {
             }
             Next::News(taken) => {
                 self.feed = None;
-                self.deliver(taken).await
+                let room = self.room().await?;
+                let delivered = self.deliver(taken).await?;
+                drop(room);
+                self.after(delivered).await
             }
             Next::Behind => {
-                let _room = self.room().await?;
+                let room = self.room().await?;
                 let taken = self.read().await?;
-                self.deliver_with_room(taken).await
+                let delivered = self.deliver(taken).await?;
+                // Whoever waits has nothing in memory.
+                drop(room);
+                self.after(delivered).await
             }
+        }
+    }
+
+    async fn after(&mut self, delivered: Result<(), Reason>) -> Result<(), End> {
+        match delivered {
+            Ok(()) => Ok(()),
+            Err(error) => self.wait(&*error).await,
         }
     }
 
@@ -177,13 +195,8 @@ impl Lane {
         }
     }
 
-    async fn deliver(&mut self, taken: Taken) -> Result<(), End> {
-        let _room = self.room().await?;
-        self.deliver_with_room(taken).await
-    }
-
     /// Puts events batch by batch. The first trouble ends it: the rest is taken again.
-    async fn deliver_with_room(&mut self, taken: Taken) -> Result<(), End> {
+    async fn deliver(&mut self, taken: Taken) -> Result<Result<(), Reason>, End> {
         let mut events = taken.events.into_iter().peekable();
         while events.peek().is_some() {
             let mut batch = Vec::new();
@@ -201,12 +214,13 @@ impl Lane {
             }
             match self.put(batch).await? {
                 Ok(()) => self.took(last.as_deref()).await?,
-                Err(error) => return self.wait(&*error).await,
+                failed => return Ok(failed),
             }
         }
         self.at = self.at.max(taken.to);
         let since = self.failing_since_ms();
-        self.place.store_if_due(self.at, since).await
+        self.place.store_if_due(self.at, since).await?;
+        Ok(Ok(()))
     }
 
     fn parcel(&self, event: &Event) -> Parcel {

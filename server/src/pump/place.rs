@@ -23,8 +23,11 @@ const SELDOM: Duration = Duration::from_secs(10);
 pub(super) struct Place {
     site: Arc<Site>,
     pool: stored::Id,
+    /// What is to be stored, and held.
     record: StreamCursorRecord,
-    /// What is stored; `None`: nothing of this enabling yet.
+    /// Whether it is stored.
+    is_stored: bool,
+    /// What its key holds.
     expected: Expected,
     stored_at: Instant,
     /// Whether something was delivered since.
@@ -75,10 +78,12 @@ impl Place {
                 ..StreamCursorRecord::default()
             },
         };
+        let is_stored = same && record.stream == stream;
         let record = StreamCursorRecord {
             stream: stream.to_owned(),
             enabled_ms: streaming.enabled_ms,
-            failing_since_ms: record.failing_since_ms.filter(|_| same),
+            // Another sink has its own time.
+            failing_since_ms: record.failing_since_ms.filter(|_| is_stored),
             ..record
         };
         let hold = hold(site, pool, &record)?;
@@ -86,6 +91,7 @@ impl Place {
             site: Arc::clone(site),
             pool: pool.clone(),
             record,
+            is_stored,
             expected,
             stored_at: Instant::now(),
             delivered: false,
@@ -143,8 +149,7 @@ impl Place {
             failing_since_ms,
             ..self.record.clone()
         };
-        let is_stored = matches!(self.expected, Expected::Version(_));
-        if record == self.record && is_stored {
+        if record == self.record && self.is_stored {
             self.delivered = false;
             return Ok(());
         }
@@ -166,6 +171,7 @@ impl Place {
                 self.expected = Expected::Version(receipt.sequence);
                 self._hold = hold(&self.site, &self.pool, &record)?;
                 self.record = record;
+                self.is_stored = true;
                 self.delivered = false;
                 Ok(())
             }
