@@ -7,17 +7,19 @@
 mod aside;
 mod file;
 mod http;
+mod kinesis;
 mod today;
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use crate::config::StreamConfig;
-use crate::stream::{Event, EventId};
+use crate::stream::{Event, EventId, INLINE_BYTES_MAX};
 
 pub use aside::{Aside, AsideError};
 pub use file::{FileSink, FileSinkError};
 pub use http::{HttpSink, HttpSinkError};
+pub use kinesis::{KinesisSink, KinesisSinkError};
 
 /// Most bytes of envelopes in one batch, unless a single one is larger: about what the feed gives
 /// at a time.
@@ -30,6 +32,8 @@ const BATCH_EVENTS: usize = 1000;
 pub struct Parcel {
     /// Which event it is.
     pub id: EventId,
+    /// By what the sink keeps order: its identity.
+    pub partition_key: String,
     /// The JSON envelope, in one line.
     pub envelope: Vec<u8>,
 }
@@ -50,6 +54,8 @@ pub enum Sink {
     File(FileSink),
     /// A webhook.
     Http(HttpSink),
+    /// Kinesis.
+    Kinesis(KinesisSink),
 }
 
 impl Sink {
@@ -72,7 +78,19 @@ impl Sink {
                 let sink = HttpSink::new(name, url, secret.clone(), *batch_events, *timeout_ms);
                 sink.map(Self::Http).map_err(PutError::from)
             }
-            StreamConfig::Kinesis { .. } | StreamConfig::Nats { .. } => {
+            StreamConfig::Kinesis {
+                endpoint_url,
+                region,
+                access_key_id,
+                secret_access_key,
+                stream_name,
+            } => {
+                let secret = secret_access_key.clone();
+                let url = endpoint_url.as_deref();
+                let sink = KinesisSink::new(url, region, access_key_id, secret, stream_name);
+                sink.map(Self::Kinesis).map_err(PutError::from)
+            }
+            StreamConfig::Nats { .. } => {
                 Err(PutError::Trouble("this program has no such sink".into()))
             }
         }
@@ -82,20 +100,20 @@ impl Sink {
     #[must_use]
     pub fn batch_events(&self) -> usize {
         match self {
-            Self::File(_) => BATCH_EVENTS,
+            Self::File(_) | Self::Kinesis(_) => BATCH_EVENTS,
             Self::Http(http) => http.batch_events(),
         }
     }
 
-    /// The envelope as this sink takes it.
+    /// An event as this sink takes it. `link` is where its records are, should they be too much for
+    /// it.
     #[must_use]
-    pub fn parcel(&self, event: &Event) -> Parcel {
-        // Files and webhooks take envelopes of any size.
-        let envelope = event.envelope(usize::MAX, |_| String::new());
-        Parcel {
-            id: event.id,
-            envelope,
-        }
+    pub fn parcel(&self, event: &Event, link: impl FnOnce(&EventId) -> String) -> Parcel {
+        let inline_bytes_max = match self {
+            Self::File(_) | Self::Http(_) => usize::MAX,
+            Self::Kinesis(_) => INLINE_BYTES_MAX,
+        };
+        Parcel::new(event, inline_bytes_max, link)
     }
 
     /// Puts a batch; when this answers, it will not be lost.
@@ -106,6 +124,23 @@ impl Sink {
         match self {
             Self::File(file) => Ok(file.put(batch).await?),
             Self::Http(http) => Ok(http.put(&batch).await?),
+            Self::Kinesis(kinesis) => Ok(kinesis.put(&batch).await?),
+        }
+    }
+}
+
+impl Parcel {
+    /// An event whose envelope has a link if it were longer otherwise.
+    #[must_use]
+    pub fn new(
+        event: &Event,
+        inline_bytes_max: usize,
+        link: impl FnOnce(&EventId) -> String,
+    ) -> Self {
+        Self {
+            id: event.id,
+            partition_key: event.partition_key().to_owned(),
+            envelope: event.envelope(inline_bytes_max, link),
         }
     }
 }

@@ -227,7 +227,8 @@ impl Sending {
     /// Adds an event; sends what came before if it does not fit any more. `advice` says what to do
     /// if that fails.
     fn add(&mut self, event: &Event, advice: &str) -> Result<(), Box<dyn Error>> {
-        let parcel = self.sink.parcel(event);
+        // Links lead to a server that runs; whoever cannot take so much refuses it.
+        let parcel = Parcel::new(event, usize::MAX, |_| String::new());
         let bytes = parcel.envelope.len();
         let is_full = self.batch.len() >= self.sink.batch_events()
             || self.bytes > 0 && self.bytes + bytes > BATCH_BYTES_MAX;

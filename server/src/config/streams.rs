@@ -176,7 +176,21 @@ impl StreamConfig {
                 }
                 Ok(())
             }
-            Self::Kinesis { .. } => lacking("kinesis"),
+            Self::Kinesis {
+                endpoint_url,
+                region,
+                stream_name,
+                ..
+            } => {
+                if !endpoint_url.as_deref().is_none_or(is_url) {
+                    let why = "endpoint_url must be http://HOST[:PORT] or https://...";
+                    return Err(why.to_owned());
+                }
+                if region.is_empty() || stream_name.is_empty() {
+                    return Err("region and stream_name must not be empty".to_owned());
+                }
+                Ok(())
+            }
             Self::Nats { .. } => lacking("nats"),
         }
     }
@@ -213,7 +227,8 @@ pub(super) fn check(
 /// What a sink answers that this program was built without.
 fn lacking(kind: &str) -> Result<(), String> {
     Err(format!(
-        "type {kind:?} is not part of this program, which has \"file\" and \"http\""
+        "type {kind:?} is not part of this program, which has \"file\", \"http\" and \
+         \"kinesis\""
     ))
 }
 
@@ -280,6 +295,11 @@ mod tests {
             (
                 "type = \"http\"\nurl = \"http://x\"\nsecret = \"s\"\nbatch_events = 0",
                 "batch_events must be between 1 and 1000",
+            ),
+            (
+                "type = \"kinesis\"\nregion = \"r\"\naccess_key_id = \"a\"\n\
+                 secret_access_key = \"s\"\nstream_name = \"\"",
+                "region and stream_name must not be empty",
             ),
             (
                 "type = \"nats\"\nurl = \"nats://x\"\nsubject = \"s\"",

@@ -19,7 +19,7 @@ use crate::error::Chain;
 use crate::sink::{BATCH_BYTES_MAX, Parcel, PutError};
 use crate::site::stored;
 use crate::site::{Site, StreamingPool};
-use crate::stream::Event;
+use crate::stream::{Event, link};
 
 /// See the module.
 pub(super) struct Lane {
@@ -224,7 +224,7 @@ impl Lane {
     }
 
     fn parcel(&self, event: &Event) -> Parcel {
-        self.outlet.sink.parcel(event)
+        self.outlet.sink.parcel(event, |id| link(&self.site, id))
     }
 
     /// Puts a batch; if the sink refuses it, each of its events by itself, and what it refuses

@@ -126,6 +126,7 @@ mod tests {
                 sequence: Sequence::new(7),
                 index: 2,
             },
+            partition_key: "identity".to_owned(),
             envelope: b"{\"a\":1}".to_vec(),
         };
         aside.add(&parcel, "answered 400: \"}\"").unwrap();

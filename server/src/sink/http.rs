@@ -175,6 +175,7 @@ mod tests {
                 sequence: Sequence::new(1),
                 index: 0,
             },
+            partition_key: "identity".to_owned(),
             envelope: text.as_bytes().to_vec(),
         };
         let body = sink.body(&[parcel("{\"a\":1}"), parcel("{\"a\":2}")]);
