@@ -50,12 +50,12 @@ pub struct ReaderLag {
     pub name: Arc<str>,
     /// The last commit that it read.
     pub sequence: Sequence,
-    /// Commits that it has not read yet, of all kinds.
+    /// Commits that it has not read yet, of all kinds; zero if feeds tell of none of them.
     pub commits: u64,
-    /// Bytes of log that it has not read yet, to within 256 KiB.
+    /// Bytes of log that it has not read yet, to within 256 KiB; zero in the same case.
     pub bytes: u64,
     /// Milliseconds since the newest commit that it read was made, or shortly before; zero if it
-    /// has read everything, or nothing yet of a store that kept everything.
+    /// has read everything that feeds tell of, or nothing yet of a store that kept everything.
     pub milliseconds: u64,
 }
 

@@ -187,7 +187,8 @@ impl Store {
         let durable = self.watermark.get();
         let lag = |(name, sequence): (_, Sequence)| {
             let place = self.log.place_after(sequence);
-            let behind = sequence < durable.sequence;
+            // Behind the last commit that feeds tell of there is nothing to read.
+            let behind = sequence < durable.news;
             let (position, time) = place.map_or((durable.position, now), |(segment, point)| {
                 let segment = segment.header.number;
                 let offset = point.offset;
@@ -196,7 +197,7 @@ impl Store {
             ReaderLag {
                 name,
                 sequence,
-                commits: durable.sequence.get() - sequence.get(),
+                commits: u64::from(behind) * (durable.sequence.get() - sequence.get()),
                 bytes: u64::from(behind) * self.log.bytes_after(position),
                 milliseconds: if behind && time > Timestamp::ZERO {
                     now.get().saturating_sub(time.get())

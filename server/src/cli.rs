@@ -10,6 +10,7 @@ mod import;
 mod key;
 mod place;
 mod progress;
+mod publish;
 mod purge;
 mod repair;
 mod restore;
@@ -33,6 +34,7 @@ use configuration::ConfigCommand;
 use export::Export;
 use import::Import;
 use key::KeyCommand;
+use publish::Publish;
 use purge::Purge;
 use repair::Repair;
 use restore::Restore;
@@ -78,6 +80,11 @@ enum Command {
     /// exist is made, and taken away again if the import fails. What is there already is passed
     /// over, so an import that was interrupted can be run again.
     Import(Import),
+    /// Send a pool's changes, or everything it has, to a configured stream once more.
+    ///
+    /// The server must be stopped. How far its own delivery is does not change. Events have the ids
+    /// that they always have, so that who has them already can drop them.
+    Publish(Publish),
     /// Check a configuration, or print an example.
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -135,6 +142,7 @@ pub(crate) fn run() -> ExitCode {
         Command::Key(command) => told(key::run(command)),
         Command::Export(export) => told(export.run()),
         Command::Import(import) => told(import.run()),
+        Command::Publish(publish) => told(publish.run()),
         Command::Config(command) => told(configuration::run(command)),
         Command::Check(check) => told(check.run()),
         Command::Repair(repair) => told(repair.run()),

@@ -12,6 +12,7 @@ mod open_id;
 mod outside;
 mod root_key;
 mod sections;
+mod streams;
 #[cfg(test)]
 mod tests;
 
@@ -26,9 +27,10 @@ pub use backups::BackupConfig;
 pub use environment::misspelt;
 pub use flaw::Flaw;
 pub use open_id::OpenIdConfig;
-pub use outside::{FunctionConfig, PushConfig, StreamConfig};
+pub use outside::{FunctionConfig, PushConfig};
 pub use root_key::{CREDENTIALS_FILE, RootKey, RootKeyError, Secret};
 pub use sections::{EngineConfig, LimitsConfig, TimeoutsConfig};
+pub use streams::{BATCH_EVENTS_MAX, StreamConfig, StreamingConfig};
 
 /// A complete file, with every setting, its default and what it is for.
 pub const EXAMPLE: &str = include_str!("config/example.toml");
@@ -63,6 +65,8 @@ pub struct Config {
     pub openid: BTreeMap<String, OpenIdConfig>,
     /// Streams, by the name that a pool's configuration has for them.
     pub streams: BTreeMap<String, StreamConfig>,
+    /// What all streams have in common.
+    pub streaming: StreamingConfig,
     /// Functions, by their ARN.
     pub functions: BTreeMap<String, FunctionConfig>,
     /// Who delivers push messages, by the ARN of the application.
@@ -174,8 +178,9 @@ impl Config {
     /// # Errors
     /// The first value that is out of its bounds.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let (streams, functions, push) = (&self.streams, &self.functions, &self.push);
-        outside::check(streams, functions, push)?;
+        outside::check(&self.functions, &self.push)?;
+        streams::check(&self.streams, &self.data)?;
+        self.streaming.check()?;
         if let Some(url) = &self.public_url
             && !(url.starts_with("http://") || url.starts_with("https://"))
         {
@@ -213,6 +218,7 @@ impl Default for Config {
             backup: BackupConfig::default(),
             openid: BTreeMap::new(),
             streams: BTreeMap::new(),
+            streaming: StreamingConfig::default(),
             functions: BTreeMap::new(),
             push: BTreeMap::new(),
         }
@@ -224,6 +230,14 @@ fn refuse(name: &'static str, why: impl Into<String>) -> Result<(), ConfigError>
         name,
         why: why.into(),
     })
+}
+
+/// Whether an address can be fetched, as far as it shows.
+fn is_url(url: &str) -> bool {
+    let rest = url
+        .strip_prefix("http://")
+        .or_else(|| url.strip_prefix("https://"));
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
 }
 
 /// An id is `<region>:<uuid>` in at most 55 bytes, and a uuid has 36.

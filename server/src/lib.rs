@@ -3,9 +3,9 @@
 //! Modules import only from layers below their own:
 //! 0 `bucket error metrics realm` · 1 `config` ·
 //! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
-//! 3 `access providers session` · 4 `site` · 5 `stream` ·
-//! 6 `backup changes identity kinesis ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
-//! 10 `main`, the last two in the program only.
+//! 3 `access providers session webhook` · 4 `site` · 5 `stream` · 6 `sink` ·
+//! 7 `backup changes identity kinesis ops pump start` · 8 `keyring service` · 9 `listen` ·
+//! 10 `cli` · 11 `main`, the last two in the program only.
 
 pub mod access;
 pub mod backup;
@@ -25,14 +25,17 @@ pub mod metrics;
 pub mod ops;
 pub mod outbound;
 pub mod providers;
+pub mod pump;
 pub mod realm;
 pub mod routes;
 pub mod seal;
 pub mod service;
 pub mod session;
 pub mod sigv4;
+pub mod sink;
 pub mod site;
 pub mod start;
 pub mod stream;
 pub mod throttle;
+pub mod webhook;
 pub mod wire;

@@ -3,6 +3,8 @@
 //! Labels come from closed sets only (operations and statuses), never from a request, so that
 //! nobody can make the page grow.
 
+mod streams;
+
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -12,6 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+pub use streams::{StreamCounters, StreamTally};
 
 /// Media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -136,6 +140,13 @@ impl Metrics {
             store,
             readers,
         }
+    }
+
+    /// Puts the counters of streams on the page.
+    #[must_use]
+    pub fn with_streams(mut self, streams: &StreamCounters) -> Self {
+        streams.register(&mut self.registry);
+        self
     }
 
     /// Counts one answer.

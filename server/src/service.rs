@@ -77,7 +77,8 @@ impl Service {
         let config = &site.config;
         let bodies = Bodies::new(config.body_bytes_max(), config.timeouts.body());
         let spelling = spelling::obtain().await?;
-        let (metrics, signing_keys) = (Metrics::new(), SigningKeys::new());
+        let metrics = Metrics::new().with_streams(&site.outflow.counters);
+        let signing_keys = SigningKeys::new();
         let throttles = Throttles {
             identities: Throttle::new(config.limits.identity_rate()),
             keys: Throttle::new(config.limits.key_rate()),

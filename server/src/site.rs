@@ -8,6 +8,7 @@ mod developers;
 mod doomed;
 mod doors;
 pub mod merged;
+mod outflow;
 mod store;
 pub mod stored;
 mod streams;
@@ -30,6 +31,7 @@ use crate::session::{self, Spent};
 
 pub use counts::Counts;
 pub use doors::Doors;
+pub use outflow::Outflow;
 pub use store::{Store, StoreLimits};
 pub use streams::{StreamingPool, Streams};
 
@@ -65,6 +67,8 @@ pub struct Site {
     pub guests: Arc<Guests>,
     /// Counts of sync sessions.
     pub counts: Counts,
+    /// What those who deliver streams are told, and what is counted of them.
+    pub outflow: Outflow,
     /// Pools that stream.
     pub streams: Streams,
     clock: Clock,
@@ -98,6 +102,7 @@ impl Site {
             sessions: Spent::new(session::SPENT_MAX),
             guests,
             counts: Counts::default(),
+            outflow: Outflow::default(),
             streams: Streams::default(),
             clock,
         };

@@ -38,10 +38,11 @@ const SERVER: Layers<'_> = &[
     &[
         "guests", "lines", "outbound", "routes", "seal", "sigv4", "throttle", "wire",
     ],
-    &["access", "providers", "session"],
+    &["access", "providers", "session", "webhook"],
     &["site"],
     &["stream"],
-    &["backup", "changes", "identity", "kinesis", "ops", "start"],
+    &["sink"],
+    &["backup", "changes", "identity", "kinesis", "ops", "pump", "start"],
     &["keyring", "service"],
     &["listen"],
     &["cli"],

@@ -27,6 +27,9 @@ pub(crate) fn run(command: ConfigCommand) -> Result<(), Box<dyn Error>> {
             for remark in remarks() {
                 writeln!(stdout, "note: {remark}")?;
             }
+            for (name, stream) in &config.streams {
+                writeln!(stdout, "stream {name:?}: {}", stream.describe())?;
+            }
             writeln!(stdout, "The configuration is good.")?;
         }
         ConfigCommand::Example => write!(stdout, "{EXAMPLE}")?,

@@ -11,6 +11,7 @@ use clap::Args;
 use syncline_server::config::Config;
 use syncline_server::error::Chain;
 use syncline_server::listen::Bound;
+use syncline_server::pump::Pump;
 use syncline_server::service::Service;
 use syncline_server::site::Site;
 use syncline_server::start;
@@ -84,6 +85,7 @@ async fn serve(mut config: Config) -> Result<(), Box<dyn Error>> {
     let config = Arc::new(config);
     let site = start::open(Arc::clone(&config), |name| std::env::var(name).ok())?;
     let service = Arc::new(Service::new(Arc::clone(&site)).await?);
+    let pump = Pump::new(Arc::clone(&site))?;
     let (mut terminate, mut interrupt) = (
         signal(SignalKind::terminate())?,
         signal(SignalKind::interrupt())?,
@@ -94,8 +96,10 @@ async fn serve(mut config: Config) -> Result<(), Box<dyn Error>> {
     let (stopping, stopped) = watch::channel(false);
     let tending = tokio::spawn({
         let site = Arc::clone(&site);
+        let stopped = stopped.clone();
         async move { site.tend(stopped).await }
     });
+    let pumping = tokio::spawn(pump.run(stopped));
     let stop = async {
         let name = tokio::select! {
             _ = terminate.recv() => "SIGTERM",
@@ -111,6 +115,7 @@ async fn serve(mut config: Config) -> Result<(), Box<dyn Error>> {
         // Fails only if the task has ended already.
         let _ = stopping.send(true);
         tending.await?;
+        pumping.await?;
         site.close().await?;
         Ok::<(), Box<dyn Error>>(())
     };

@@ -5,7 +5,7 @@ use super::{Config, ConfigError};
 
 /// Every setting that has a variable: its place in the file, and how the variable is read. The
 /// sections that have names of their own (streams and the like) are left to the file.
-pub(super) const SETTINGS: [(&str, Form); 28] = [
+pub(super) const SETTINGS: [(&str, Form); 32] = [
     ("listen", Form::Text),
     ("data", Form::Text),
     ("public_url", Form::Text),
@@ -34,6 +34,10 @@ pub(super) const SETTINGS: [(&str, Form); 28] = [
     ("engine.feed_retention_bytes", Form::Number),
     ("engine.pin_bytes", Form::Number),
     ("backup.directory", Form::Text),
+    ("streaming.give_up_seconds", Form::Number),
+    ("streaming.resume", Form::Switch),
+    ("streaming.bulk_publish_period_hours", Form::Number),
+    ("streaming.bulk_publish_bytes_per_second", Form::Number),
 ];
 
 /// Variables that are not settings of the file.
@@ -52,6 +56,8 @@ pub(super) enum Form {
     Texts,
     /// A whole number.
     Number,
+    /// true or false.
+    Switch,
 }
 
 /// The variable of a setting: `limits.pool_bytes` is `SYNCLINE_LIMITS_POOL_BYTES`.
@@ -130,6 +136,10 @@ fn read(form: Form, text: &str) -> Result<toml::Value, String> {
         Form::Number => match text.trim().parse::<i64>() {
             Ok(number) => Ok(toml::Value::Integer(number)),
             Err(_) => Err(format!("must be a whole number, not {text:?}")),
+        },
+        Form::Switch => match text.trim().parse::<bool>() {
+            Ok(on) => Ok(toml::Value::Boolean(on)),
+            Err(_) => Err(format!("must be true or false, not {text:?}")),
         },
     }
 }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{ConfigError, refuse};
+use super::{ConfigError, is_url, refuse};
 
 /// Name of the section, for errors.
 const SECTION: &str = "[openid]";
@@ -48,14 +48,6 @@ impl OpenIdConfig {
             _ => say("exactly one of jwks_url and jwks_file is needed"),
         }
     }
-}
-
-/// Whether an address can be fetched, as far as it shows.
-fn is_url(url: &str) -> bool {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
-    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
 }
 
 pub(super) fn check_number(providers: usize) -> Result<(), ConfigError> {

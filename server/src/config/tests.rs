@@ -106,16 +106,6 @@ fn what_is_unknown_or_out_of_bounds_is_refused() {
             "[functions.a]\nurl = \"http://x\"",
             "[functions.\"a\"] is set, but this version calls no functions yet",
         ),
-        (
-            "[streams.a]\ntype = \"file\"\npath = \"x\"",
-            "[streams.\"a\"] is set, but this version publishes no streams yet",
-        ),
-        ("[streams.a]\ntype = \"file\"", "missing field `path`"),
-        ("[streams.a]\ntype = \"fil\"", "unknown variant `fil`"),
-        (
-            "[streams.a]\ntype = \"file\"\npath = \"x\"\nurl = \"y\"",
-            "unknown field `url`",
-        ),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(words), "{text}\n{error}");
@@ -142,7 +132,7 @@ fn the_example_is_the_defaults() {
 fn the_example_the_variables_and_the_book_name_every_setting() {
     let text = whole_example();
     let config: Config = toml::from_str(&text).unwrap();
-    assert_eq!(config.streams.len(), 3);
+    assert_eq!(config.streams.len(), 4);
     assert_eq!(config.push.len(), 2);
     assert_eq!(config.functions.len(), 1);
     assert_eq!(config.openid.len(), 2);
@@ -201,6 +191,7 @@ fn the_environment_goes_before_the_file() {
         let name = environment::variable_of(setting);
         let value = match (form, setting) {
             (environment::Form::Number, _) => "3",
+            (environment::Form::Switch, _) => "true",
             (_, "listen") => "127.0.0.1:3",
             _ => "three",
         };
@@ -216,6 +207,11 @@ fn a_variable_that_is_no_value_is_named() {
             "SYNCLINE_LIMITS_POOL_BYTES",
             "1e6",
             "must be a whole number, not \"1e6\"",
+        ),
+        (
+            "SYNCLINE_STREAMING_RESUME",
+            "yes",
+            "must be true or false, not \"yes\"",
         ),
         (
             "SYNCLINE_LIMITS_POOL_BYTES",
@@ -248,6 +244,8 @@ fn what_was_meant_is_offered() {
         ("[engin]\nx = 1", "did you mean `engine`?"),
         ("[streams.a]\ntype = \"kineses\"", "did you mean `kinesis`?"),
         ("[openid.a]\nisuer = 1", "did you mean `issuer`?"),
+        ("[streaming]\nresum = 1", "did you mean `resume`?"),
+        ("[stremas.a]\nx = 1", "did you mean `streams`?"),
         ("banana = 1", "is not valid: TOML parse error at line 1"),
     ] {
         let error = layered(text, &[]).unwrap_err();

@@ -1,21 +1,16 @@
 //! BulkPublish and GetBulkPublishDetails: sending all datasets of a pool to its stream, once a day.
 //!
-//! Nothing is sent in this version: a bulk publish that may begin ends at once, as failed, and says
-//! why. Beginning and ending are one commit, so that no crash leaves one that runs for ever.
+//! Here it only begins: with the commit that says so it is under way, and whoever delivers streams
+//! takes it from there, now or after the next start.
 
-use syncline_engine::Expected;
+use syncline_engine::{Expected, Wish};
 
 use super::change::{Change, Unchanged};
 use super::{Target, configuration, no_pool};
 use crate::error::ApiError;
 use crate::site::Site;
-use crate::site::stored::{self, BulkPublishRecord, BulkPublishStatus, StreamingStatus};
+use crate::site::stored::{self, BulkPublishRecord, BulkPublishStatus, PublishingRecord};
 use crate::wire::{EpochSeconds, settings as wire};
-
-/// How long after a success the next one must wait: 24 hours.
-const WAIT_MS: u64 = 24 * 3600 * 1000;
-/// Why every bulk publish of this version fails.
-const NOT_YET: &str = "Publishing to streams is not part of this version: nothing was published";
 
 /// Begins a bulk publish.
 pub(super) async fn start(
@@ -23,29 +18,46 @@ pub(super) async fn start(
     target: &Target,
 ) -> Result<wire::BulkPublishOutput, ApiError> {
     let (pool, id) = target.pool()?;
-    let streams = configuration::load(site, target).await?.streams;
-    if streams.unwrap_or_default().status != Some(StreamingStatus::Enabled) {
+    let configuration = configuration::load(site, target).await?;
+    let Some(streams) = configuration.streaming() else {
         return Err(ApiError::invalid_parameter(format!(
             "Streaming is not enabled for IdentityPool '{pool}': set CognitoStreams with a \
              StreamingStatus of ENABLED first (SetIdentityPoolConfiguration)"
         )));
-    }
+    };
+    let Some(stream) = streams.name.clone() else {
+        return Err(ApiError::invalid_parameter(format!(
+            "CognitoStreams of IdentityPool '{pool}' has no StreamName: set one first \
+             (SetIdentityPoolConfiguration)"
+        )));
+    };
     let change = Change {
         site,
         key: stored::bulk_publish_key(id.uuid),
         expect: vec![(stored::pool_key(id), Expected::Something)],
     };
-    let now_ms = site.now().get();
-    let changed = change.make(|last: Option<&BulkPublishRecord>| {
-        let mut publish = begun(last, now_ms)?;
-        fail(&mut publish, now_ms);
-        Ok((Some(publish), ()))
+    let (now_ms, period_ms) = (
+        site.now().get(),
+        site.config.streaming.bulk_publish_period_ms(),
+    );
+    let begin = |last: Option<&BulkPublishRecord>| Ok((Some(begun(last, now_ms, period_ms)?), ()));
+    let changed = change.make_with(begin, |_, _| {
+        let record = PublishingRecord {
+            stream: stream.clone(),
+            ..PublishingRecord::default()
+        };
+        Ok(vec![Wish::PutMetadata {
+            key: stored::publishing_key(id.uuid),
+            value: stored::encode(&record).ok_or_else(|| ApiError::bug("a name is too large"))?,
+            expected: Expected::Anything,
+        }])
     });
     changed.await.map_err(|unchanged| match unchanged {
         Unchanged::Raced => in_progress(),
         Unchanged::Gone(_) => no_pool(pool.as_str()),
         Unchanged::Error(error) => error,
     })?;
+    site.outflow.touch();
     Ok(wire::BulkPublishOutput {
         identity_pool_id: pool.to_string(),
     })
@@ -85,17 +97,22 @@ pub(super) async fn details(
 }
 
 /// A bulk publish that begins now, if the last one lets it. One that failed does.
-fn begun(last: Option<&BulkPublishRecord>, now_ms: u64) -> Result<BulkPublishRecord, ApiError> {
+fn begun(
+    last: Option<&BulkPublishRecord>,
+    now_ms: u64,
+    period_ms: u64,
+) -> Result<BulkPublishRecord, ApiError> {
     let ended_ms = |last: &BulkPublishRecord| last.ended_ms.unwrap_or(last.started_ms);
     match last {
         Some(last) if last.status == BulkPublishStatus::InProgress => return Err(in_progress()),
         Some(last)
             if last.status == BulkPublishStatus::Succeeded
-                && now_ms < ended_ms(last).saturating_add(WAIT_MS) =>
+                && now_ms < ended_ms(last).saturating_add(period_ms) =>
         {
-            return Err(ApiError::already_streamed(
-                "A bulk publish of this identity pool succeeded less than 24 hours ago",
-            ));
+            let hours = period_ms / 3_600_000;
+            return Err(ApiError::already_streamed(format!(
+                "A bulk publish of this identity pool succeeded less than {hours} hours ago"
+            )));
         }
         _ => {}
     }
@@ -105,12 +122,6 @@ fn begun(last: Option<&BulkPublishRecord>, now_ms: u64) -> Result<BulkPublishRec
         ended_ms: None,
         failure: None,
     })
-}
-
-fn fail(running: &mut BulkPublishRecord, now_ms: u64) {
-    running.status = BulkPublishStatus::Failed;
-    running.ended_ms = Some(now_ms);
-    running.failure = Some(NOT_YET.to_owned());
 }
 
 fn in_progress() -> ApiError {

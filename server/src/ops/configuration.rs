@@ -70,6 +70,7 @@ pub(super) async fn set(
         // It is set; the search is done again within a second.
         tracing::warn!("looking for streams: {}", Chain(&error));
     }
+    site.outflow.touch();
     shape(target, &record)
 }
 

@@ -12,6 +12,7 @@ mod merged;
 mod readable;
 mod roles;
 mod settings;
+mod streaming;
 
 use bincode::{Decode, Encode, config};
 use sha2::{Digest, Sha256};
@@ -34,6 +35,7 @@ pub use settings::{BulkPublishRecord, BulkPublishStatus, bulk_publish_key};
 pub use settings::{ConfigurationRecord, Push, StreamingStatus, Streams, configuration_key};
 pub use settings::{EventsRecord, events_key};
 pub use settings::{StreamRecord, stream_key};
+pub use streaming::{PublishingRecord, StreamCursorRecord, publishing_key, stream_cursor_key};
 
 /// Kind byte of a pool's key; then its uuid and its region.
 pub const POOL: u8 = 1;
@@ -63,6 +65,11 @@ pub const MERGED: u8 = 11;
 pub const DOOMED: u8 = 12;
 /// Kind byte of the key that tells where a pool's stream begins; then the pool's uuid.
 pub const STREAM: u8 = 13;
+
+/// Kind byte of the key that tells how far a pool's stream is; then the pool's uuid.
+pub const STREAM_CURSOR: u8 = 20;
+/// Kind byte of the key that tells how far a bulk publish is that runs; then the pool's uuid.
+pub const PUBLISHING: u8 = 21;
 
 /// Kind byte of the key of a pool's roles; then the pool's uuid.
 pub const ROLES: u8 = 32;

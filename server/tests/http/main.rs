@@ -20,5 +20,6 @@ mod signed;
 mod signer;
 mod storage_commands;
 mod store_commands;
+mod streams;
 mod sts;
 mod time;

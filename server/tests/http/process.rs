@@ -240,8 +240,8 @@ fn what_cannot_work_is_said_before_anything_is_made() {
             "limits.connections must be between 1",
         ),
         (
-            "[streams.x]\ntype = \"file\"\npath = \"y\"",
-            "[streams.\"x\"] is set, but this version publishes no streams yet",
+            "[streams.x]\ntype = \"file\"\npath = \"y\"\nrotate_bytes = 1",
+            "\"x\": rotate_bytes must be between 4096",
         ),
         ("= x", "line 1"),
     ] {

@@ -48,7 +48,12 @@ impl Guest {
             .identity(&root, "CreateIdentityPool", &wish)
             .await
             .json();
-        let pool = text(&pool["IdentityPoolId"]);
+        Self::another(client, &text(&pool["IdentityPoolId"])).await
+    }
+
+    /// Signs in to a pool that is there.
+    pub(crate) async fn another(client: &mut Client, pool: &str) -> Self {
+        let root = developer("cognito-identity");
         let id = client
             .identity(&root, "GetId", &json!({ "IdentityPoolId": pool }))
             .await
@@ -62,7 +67,7 @@ impl Guest {
         let given = &given["Credentials"];
         let (access_key_id, secret) = (text(&given["AccessKeyId"]), text(&given["SecretKey"]));
         Self {
-            pool,
+            pool: pool.to_owned(),
             identity,
             access_key_id,
             secret,

@@ -6,7 +6,8 @@ use syncline_engine::{Proposal, Wish};
 use super::*;
 use crate::error::ErrorKind;
 use crate::ops::change::{Change, Unchanged};
-use crate::site::stored::{BulkPublishRecord, BulkPublishStatus, ConfigurationRecord};
+use crate::site::stored::{BulkPublishRecord, BulkPublishStatus};
+use crate::site::stored::{ConfigurationRecord, PublishingRecord};
 
 const DAY_MS: u64 = 24 * 3600 * 1000;
 const ROLE: &str = "arn:aws:iam::123456789012:role/sync";
@@ -304,17 +305,21 @@ async fn last_publish(fixture: &Fixture, pool: &str, record: &BulkPublishRecord)
 }
 
 #[tokio::test]
-async fn a_bulk_publish_claims_nothing_that_it_did_not_do() {
+async fn a_bulk_publish_begins_only_where_there_is_a_stream() {
     let fixture = Fixture::new();
     let pool = fixture.pool().await;
     let start = || call(&fixture, &pool, "BulkPublish", Value::Null);
     let details = || call(&fixture, &pool, "GetBulkPublishDetails", Value::Null);
     let never = json!({ "IdentityPoolId": pool, "BulkPublishStatus": "NOT_STARTED" });
     assert_eq!(details().await.unwrap(), never);
-    for streams in [
-        json!({}),
-        json!({ "StreamingStatus": "DISABLED" }),
-        json!({ "StreamName": "s" }),
+    for (streams, words) in [
+        (json!({}), "StreamingStatus of ENABLED"),
+        (
+            json!({ "StreamingStatus": "DISABLED" }),
+            "StreamingStatus of ENABLED",
+        ),
+        (json!({ "StreamName": "s" }), "StreamingStatus of ENABLED"),
+        (json!({ "StreamingStatus": "ENABLED" }), "has no StreamName"),
     ] {
         let body = json!({ "CognitoStreams": streams });
         call(&fixture, &pool, "SetIdentityPoolConfiguration", body)
@@ -322,37 +327,34 @@ async fn a_bulk_publish_claims_nothing_that_it_did_not_do() {
             .unwrap();
         let error = start().await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidParameter);
-        assert!(
-            error.message.contains("StreamingStatus of ENABLED"),
-            "{}",
-            error.message
-        );
+        assert!(error.message.contains(words), "{}", error.message);
         assert_eq!(details().await.unwrap(), never);
     }
-    let body = json!({ "CognitoStreams": { "StreamingStatus": "ENABLED" } });
+    let body = json!({ "CognitoStreams": { "StreamName": "s", "StreamingStatus": "ENABLED" } });
     call(&fixture, &pool, "SetIdentityPoolConfiguration", body)
         .await
         .unwrap();
     fixture.pass_ms(250);
     assert_eq!(start().await.unwrap(), json!({ "IdentityPoolId": pool }));
-    let failed = json!({
-        "IdentityPoolId": pool, "BulkPublishStatus": "FAILED",
+    let begun = json!({
+        "IdentityPoolId": pool, "BulkPublishStatus": "IN_PROGRESS",
         "BulkPublishStartTime": (START_MS + 250) as f64 / 1000.0,
-        "FailureMessage":
-            "Publishing to streams is not part of this version: nothing was published",
     });
-    assert_eq!(details().await.unwrap(), failed);
-    fixture.pass_ms(1);
-    start()
-        .await
-        .expect("one that failed may be repeated at once");
+    assert_eq!(details().await.unwrap(), begun);
+    assert_eq!(start().await.unwrap_err().kind, ErrorKind::DuplicateRequest);
+    // Whoever delivers streams finds it, also after a restart.
+    let key = stored::publishing_key(stored::Id::parse(&pool).unwrap().uuid);
+    let reader = fixture.site.store.engine().reader();
+    let found = reader.metadata(&key).unwrap().unwrap();
+    let record: PublishingRecord = stored::decode(&found).unwrap();
+    assert_eq!(record.stream, "s");
 }
 
 #[tokio::test]
 async fn a_bulk_publish_waits_for_the_last_one_and_a_day_after_its_success() {
     let fixture = Fixture::new();
     let pool = fixture.pool().await;
-    let body = json!({ "CognitoStreams": { "StreamingStatus": "ENABLED" } });
+    let body = json!({ "CognitoStreams": { "StreamName": "s", "StreamingStatus": "ENABLED" } });
     call(&fixture, &pool, "SetIdentityPoolConfiguration", body)
         .await
         .unwrap();
@@ -372,6 +374,11 @@ async fn a_bulk_publish_waits_for_the_last_one_and_a_day_after_its_success() {
     assert_eq!(details().await.unwrap(), running);
     fixture.pass_ms(2 * DAY_MS);
     assert_eq!(start().await.unwrap_err().kind, ErrorKind::DuplicateRequest);
+    record.status = BulkPublishStatus::Failed;
+    last_publish(&fixture, &pool, &record).await;
+    start()
+        .await
+        .expect("one that failed may be repeated at once");
     record.status = BulkPublishStatus::Succeeded;
     record.ended_ms = Some(START_MS + 2 * DAY_MS);
     last_publish(&fixture, &pool, &record).await;

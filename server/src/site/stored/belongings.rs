@@ -7,17 +7,20 @@ use uuid::Uuid;
 
 use super::{
     BULK_PUBLISH, CONFIGURATION, DEVICE, DOOMED, EVENTS, FORMER, IDENTITY, LOGIN, MERGED,
-    PRINCIPAL_TAGS, ROLES, SESSIONS, STREAM, SUBSCRIBERS, home_key, identity_key, key,
+    PRINCIPAL_TAGS, PUBLISHING, ROLES, SESSIONS, STREAM, STREAM_CURSOR, SUBSCRIBERS, home_key,
+    identity_key, key,
 };
 
 /// Kinds whose keys go on with the uuids of a pool and an identity.
 const OF_IDENTITIES: [u8; 3] = [DEVICE, SUBSCRIBERS, MERGED];
 /// Kinds whose keys go on with the uuid of a pool, beside those of its identities.
-const OF_POOLS: [u8; 10] = [
+const OF_POOLS: [u8; 12] = [
     CONFIGURATION,
     EVENTS,
     BULK_PUBLISH,
     STREAM,
+    STREAM_CURSOR,
+    PUBLISHING,
     SESSIONS,
     ROLES,
     PRINCIPAL_TAGS,

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{
     BULK_PUBLISH, CONFIGURATION, DEVICE, DOOMED, EVENTS, FORMER, HOME, IDENTITY, LOGIN, MERGED,
-    POOL, PRINCIPAL_TAGS, ROLES, SESSIONS, STREAM, SUBSCRIBERS, developer_of, pool_of,
+    POOL, PRINCIPAL_TAGS, PUBLISHING, ROLES, SESSIONS, STREAM, STREAM_CURSOR, SUBSCRIBERS,
+    developer_of, pool_of,
 };
 
 /// Bytes of a hash in a key.
@@ -42,6 +43,8 @@ fn parts(key: &MetadataKey) -> Option<String> {
         CONFIGURATION => of_pool("the configuration"),
         EVENTS => of_pool("the functions"),
         BULK_PUBLISH => of_pool("the bulk publish"),
+        STREAM_CURSOR => of_pool("the place in the stream"),
+        PUBLISHING => of_pool("the position of the bulk publish"),
         STREAM => of_pool("the beginning of the stream"),
         DOOMED => of_pool("the deletion"),
         ROLES => of_pool("the roles"),

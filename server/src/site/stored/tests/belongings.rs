@@ -43,6 +43,8 @@ fn of_pool(pool: Uuid) -> Vec<MetadataKey> {
         configuration_key(pool),
         events_key(pool),
         bulk_publish_key(pool),
+        stream_cursor_key(pool),
+        publishing_key(pool),
         stream_key(pool),
         sessions_key(pool),
         roles_key(pool),

@@ -1,0 +1,165 @@
+//! The directory of a sink's files: who has it, which file is the newest, and how that one ends.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, BufRead, BufReader};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::de::IgnoredAny;
+
+use super::{BYTES_AT_ONCE, FileSinkError};
+
+/// Holds the directory against other processes.
+const LOCK: &str = "LOCK";
+/// What the names of the files end with.
+const ENDING: &str = ".ndjson";
+/// The most that a crash can leave unsynced: one write, whose last batch may come on top.
+const UNSYNCED_BYTES_MAX: u64 = 2 * BYTES_AT_ONCE as u64;
+
+/// A directory that is ours.
+#[derive(Debug)]
+pub(super) struct Directory {
+    path: PathBuf,
+    /// Held for as long as we write.
+    _lock: File,
+}
+
+/// A file that may be gone on with.
+#[derive(Debug)]
+pub(super) struct Last {
+    /// Its number.
+    pub(super) number: u64,
+    /// Its day.
+    pub(super) day: String,
+    /// Its name.
+    pub(super) path: PathBuf,
+    /// Bytes of whole lines.
+    pub(super) bytes: u64,
+}
+
+impl Directory {
+    /// Makes it if it is missing, and holds it.
+    pub(super) fn open(path: &Path) -> Result<Self, FileSinkError> {
+        let failed = |doing, path: &Path| {
+            let path = path.to_owned();
+            move |source| wrong(doing, path, source)
+        };
+        let mut builder = DirBuilder::new();
+        let made = builder.recursive(true).mode(0o700).create(path);
+        made.map_err(failed("make", path))?;
+        if let Some(parent) = path
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty())
+        {
+            sync(parent).map_err(failed("sync", parent))?;
+        }
+        let lock_path = path.join(LOCK);
+        let mut options = OpenOptions::new();
+        let lock = options.create(true).truncate(false).write(true).mode(0o600);
+        let lock = lock.open(&lock_path).map_err(failed("open", &lock_path))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path: path.to_owned(),
+                _lock: lock,
+            }),
+            Err(fs::TryLockError::WouldBlock) => Err(FileSinkError::Taken {
+                path: path.to_owned(),
+            }),
+            Err(fs::TryLockError::Error(source)) => Err(wrong("lock", lock_path, source)),
+        }
+    }
+
+    /// The newest file, cut where a crash left no whole line; `None` if there is none that can be
+    /// gone on with, and then the number that the next one has at least.
+    pub(super) fn last(&self) -> Result<Result<Last, u64>, FileSinkError> {
+        let failed = |source| wrong("read", self.path.clone(), source);
+        let mut newest: Option<(u64, String)> = None;
+        for found in fs::read_dir(&self.path).map_err(failed)? {
+            let name = found.map_err(failed)?.file_name();
+            let parsed = name.to_str().and_then(parse);
+            if let Some((day, number)) = parsed
+                && newest.as_ref().is_none_or(|(known, _)| *known < number)
+            {
+                newest = Some((number, day));
+            }
+        }
+        let Some((number, day)) = newest else {
+            return Ok(Err(1));
+        };
+        let path = self.file(&day, number);
+        let opened = OpenOptions::new().read(true).write(true).open(&path);
+        let file = opened.map_err(|source| wrong("open", path.clone(), source))?;
+        let failed = |source| wrong("read", path.clone(), source);
+        let length = file.metadata().map_err(failed)?.len();
+        let whole = whole_lines(&file).map_err(failed)?;
+        if whole < length {
+            if length - whole > UNSYNCED_BYTES_MAX {
+                // No crash does that. What is there may have been told as safe: leave it.
+                tracing::error!(
+                    "{} holds what is no envelope at byte {whole}; it stays as it is, and the \
+                     stream goes on in a new file",
+                    path.display()
+                );
+                return Ok(Err(number + 1));
+            }
+            let bytes = length - whole;
+            tracing::warn!(
+                "cut off the last {bytes} bytes of {}: a crash left them unfinished",
+                path.display()
+            );
+            let cut = file.set_len(whole).and_then(|()| file.sync_all());
+            cut.map_err(|source| wrong("cut", path.clone(), source))?;
+        }
+        Ok(Ok(Last {
+            number,
+            day,
+            path,
+            bytes: whole,
+        }))
+    }
+
+    /// Where the file of a day and number is.
+    pub(super) fn file(&self, day: &str, number: u64) -> PathBuf {
+        self.path.join(format!("{day}-{number:08}{ENDING}"))
+    }
+
+    /// Makes the names in it last.
+    pub(super) fn sync(&self) -> Result<(), FileSinkError> {
+        sync(&self.path).map_err(|source| wrong("sync", self.path.clone(), source))
+    }
+}
+
+/// Day and number of a file's name.
+fn parse(name: &str) -> Option<(String, u64)> {
+    let (day, number) = name.strip_suffix(ENDING)?.rsplit_once('-')?;
+    let is_day = day.len() == 10 && day.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    Some((day.to_owned(), number.parse().ok()?)).filter(|_| is_day)
+}
+
+/// Bytes up to the end of the last line before the first that is no JSON text.
+fn whole_lines(file: &File) -> io::Result<u64> {
+    let mut reader = BufReader::new(file);
+    let (mut whole, mut line) = (0, Vec::new());
+    loop {
+        line.clear();
+        let read = reader.read_until(b'\n', &mut line)?;
+        let is_whole = line.ends_with(b"\n") && serde_json::from_slice::<IgnoredAny>(&line).is_ok();
+        if read == 0 || !is_whole {
+            return Ok(whole);
+        }
+        whole += read as u64;
+    }
+}
+
+fn sync(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+pub(super) fn wrong(doing: &'static str, path: PathBuf, source: io::Error) -> FileSinkError {
+    FileSinkError::Io {
+        doing,
+        path,
+        source: Arc::new(source),
+    }
+}

@@ -1,0 +1,240 @@
+//! The file that is written: appended, synced, and followed by the next one.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
+
+use super::FileSinkError;
+use super::directory::{Directory, Last, wrong};
+use crate::sink::today::day;
+
+/// What the thread has.
+#[derive(Debug)]
+pub(super) struct Writing {
+    path: PathBuf,
+    rotate_bytes: u64,
+    directory: Option<Directory>,
+    current: Option<Current>,
+    /// The number of the newest file that must not be written any more.
+    sealed: u64,
+}
+
+#[derive(Debug)]
+struct Current {
+    file: File,
+    path: PathBuf,
+    day: String,
+    number: u64,
+    /// Bytes that are synced.
+    bytes: u64,
+}
+
+impl Writing {
+    pub(super) fn new(path: PathBuf, rotate_bytes: u64) -> Self {
+        Self {
+            path,
+            rotate_bytes,
+            directory: None,
+            current: None,
+            sealed: 0,
+        }
+    }
+
+    /// Appends lines and syncs them. After an error nothing of them counts, and the next call
+    /// begins with what is really there.
+    pub(super) fn append(&mut self, lines: &[u8], now_ms: u64) -> Result<(), FileSinkError> {
+        let current = self.current(&day(now_ms))?;
+        let failed = |doing| {
+            let path = current.path.clone();
+            move |source| wrong(doing, path, source)
+        };
+        if let Err(source) = current.file.write_all(lines) {
+            let error = failed("write")(source);
+            // What was written of it is no use, and on a full disk in the way.
+            let cut = current.file.set_len(current.bytes);
+            if let Err(source) = cut {
+                tracing::warn!("cannot cut {} back: {source}", current.path.display());
+            }
+            self.current = None;
+            return Err(error);
+        }
+        if let Err(source) = current.file.sync_data() {
+            let error = failed("sync")(source);
+            // Nobody knows what of it is on the disk, and a second sync would not tell: the lines
+            // come again, in another file.
+            self.sealed = current.number;
+            self.current = None;
+            return Err(error);
+        }
+        current.bytes += lines.len() as u64;
+        Ok(())
+    }
+
+    /// The file for a day, opened or begun if need be.
+    fn current(&mut self, today: &str) -> Result<&mut Current, FileSinkError> {
+        let directory = match self.directory.take() {
+            Some(directory) => directory,
+            None => Directory::open(&self.path)?,
+        };
+        let directory = self.directory.insert(directory);
+        let fits = |bytes, day: &str, number| {
+            bytes < self.rotate_bytes && day == today && number > self.sealed
+        };
+        if let Some(current) = &self.current
+            && fits(current.bytes, &current.day, current.number)
+        {
+            return Ok(self.current.as_mut().expect("it was there just now"));
+        }
+        let next = match self.current.take() {
+            Some(full) => full.number + 1,
+            None => match directory.last()? {
+                Ok(last) if fits(last.bytes, &last.day, last.number) => {
+                    return Ok(self.current.insert(Current::go_on(last)?));
+                }
+                Ok(last) => last.number + 1,
+                Err(next) => next,
+            },
+        };
+        let number = next.max(self.sealed + 1);
+        let path = directory.file(today, number);
+        let current = Current::begin(path, today.to_owned(), number)?;
+        directory.sync()?;
+        Ok(self.current.insert(current))
+    }
+}
+
+impl Current {
+    fn go_on(last: Last) -> Result<Self, FileSinkError> {
+        let Last {
+            number,
+            day,
+            path,
+            bytes,
+        } = last;
+        let opened = OpenOptions::new().append(true).open(&path);
+        let file = opened.map_err(|source| wrong("open", path.clone(), source))?;
+        Ok(Self {
+            file,
+            path,
+            day,
+            number,
+            bytes,
+        })
+    }
+
+    fn begin(path: PathBuf, day: String, number: u64) -> Result<Self, FileSinkError> {
+        let mut options = OpenOptions::new();
+        let opened = options
+            .append(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path);
+        let file = opened.map_err(|source| wrong("make", path.clone(), source))?;
+        Ok(Self {
+            file,
+            path,
+            day,
+            number,
+            bytes: 0,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
+
+    use super::*;
+
+    const DAY_MS: u64 = 86_400_000;
+
+    fn names(directory: &Path) -> Vec<String> {
+        let found = fs::read_dir(directory).unwrap();
+        let names = found.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<String> = names.filter(|name| name != "LOCK").collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn files_end_with_the_day_and_when_they_are_full() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a/b");
+        let mut writing = Writing::new(path.clone(), 10);
+        writing.append(b"{\"a\":1}\n", 0).unwrap();
+        writing.append(b"{\"a\":2}\n", 0).unwrap();
+        writing.append(b"{\"a\":3}\n", 0).unwrap();
+        writing.append(b"{\"a\":4}\n", DAY_MS).unwrap();
+        drop(writing);
+        // Another process goes on where this one ended, and numbers never repeat.
+        let mut writing = Writing::new(path.clone(), 10);
+        writing.append(b"{\"a\":5}\n", DAY_MS).unwrap();
+        writing.append(b"{\"a\":6}\n", 0).unwrap();
+        let expected = [
+            "1970-01-01-00000001.ndjson",
+            "1970-01-01-00000002.ndjson",
+            "1970-01-01-00000004.ndjson",
+            "1970-01-02-00000003.ndjson",
+        ];
+        assert_eq!(names(&path), expected);
+        let text = |name: &str| fs::read_to_string(path.join(name)).unwrap();
+        assert_eq!(text(expected[0]), "{\"a\":1}\n{\"a\":2}\n");
+        assert_eq!(text(expected[3]), "{\"a\":4}\n{\"a\":5}\n");
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o700);
+        assert_eq!(mode(&path.join(expected[0])), 0o600);
+    }
+
+    #[test]
+    fn what_a_crash_left_is_cut_and_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().to_owned();
+        let file = path.join("1970-01-01-00000001.ndjson");
+        for torn in [
+            &b"{\"a\""[..],
+            b"{\"a\":1}",
+            b"\0\0\0\0\n",
+            b"{\"a\"\n{\"b\":1}\n",
+        ] {
+            fs::write(&file, [b"{\"a\":0}\n", torn].concat()).unwrap();
+            let mut writing = Writing::new(path.clone(), 1000);
+            writing.append(b"{\"a\":7}\n", 0).unwrap();
+            assert_eq!(fs::read(&file).unwrap(), b"{\"a\":0}\n{\"a\":7}\n");
+        }
+        // Far more than one write: that was no crash of ours.
+        let mut damaged = b"{\"a\":0}\nx\n".to_vec();
+        damaged.extend(b"{\"a\":1}\n".repeat(3 << 20));
+        fs::write(&file, &damaged).unwrap();
+        let mut writing = Writing::new(path.clone(), u64::MAX);
+        writing.append(b"{\"a\":7}\n", 0).unwrap();
+        assert_eq!(fs::read(&file).unwrap(), damaged);
+        assert_eq!(
+            fs::read(path.join("1970-01-01-00000002.ndjson")).unwrap(),
+            b"{\"a\":7}\n"
+        );
+    }
+
+    #[test]
+    fn one_process_writes_and_trouble_passes() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("out");
+        let mut one = Writing::new(path.clone(), 1000);
+        one.append(b"{}\n", 0).unwrap();
+        let mut two = Writing::new(path.clone(), 1000);
+        let error = two.append(b"{}\n", 0).unwrap_err();
+        assert!(matches!(error, FileSinkError::Taken { .. }), "{error}");
+        drop(one);
+        two.append(b"{}\n", 0).unwrap();
+        // A file is in the way of the directory.
+        let blocked = home.path().join("file");
+        fs::write(&blocked, "").unwrap();
+        let mut three = Writing::new(blocked.clone(), 1000);
+        let error = three.append(b"{}\n", 0).unwrap_err();
+        assert!(error.to_string().contains("cannot make"), "{error}");
+        fs::remove_file(&blocked).unwrap();
+        three.append(b"{}\n", 0).unwrap();
+    }
+}

@@ -1,0 +1,108 @@
+//! `syncline publish`, and what the commands say of streams.
+
+use std::process::Output;
+
+use rustix::process::Signal;
+
+use super::{envelopes, listed, rebuilt, start, write};
+use crate::process::{refused, syncline};
+use crate::signed::Guest;
+
+const FILES: &str = "[streams.out]\ntype = \"file\"\npath = \"out\"\n";
+
+#[tokio::test]
+async fn a_snapshot_and_changes_are_sent_once_more() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path();
+    let running = start(directory, FILES);
+    let mut client = running.client().await;
+    let guest = Guest::new(&mut client).await;
+    for turn in 0..10 {
+        write(
+            &mut client,
+            &guest,
+            &format!("k{}", turn % 4),
+            &turn.to_string(),
+        )
+        .await;
+    }
+    let (records, count) = listed(&mut client, &guest).await;
+    let publish = |more: &[&str]| {
+        let place = [
+            "publish",
+            "--data",
+            "data",
+            "--config",
+            "syncline.toml",
+            "--json",
+        ];
+        let of = ["--pool", guest.pool.as_str()];
+        syncline(directory, &[&place[..], &of, more].concat())
+    };
+    let busy = refused(publish(&["--stream", "out", "--snapshot"]));
+    assert!(busy.contains("stop the server"), "{busy}");
+    running.signal(Signal::TERM);
+    running.ended();
+    for (more, words) in [
+        (
+            ["--stream", "ou", "--snapshot"],
+            "no stream \"ou\"; it has out",
+        ),
+        (["--stream", "out", "--from=99999"], "is not of this store"),
+        (
+            ["--stream", "out", "--from=yesterday"],
+            "the number of a commit or an eventId",
+        ),
+    ] {
+        let log = refused(publish(&more));
+        assert!(log.contains(words), "{log}");
+    }
+    let place = (guest.identity.clone(), "game".to_owned());
+    let sent = |more: &[&str]| {
+        let Output {
+            status,
+            stdout,
+            stderr,
+        } = publish(more).output().unwrap();
+        assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
+        serde_json::from_slice::<serde_json::Value>(&stdout).unwrap()
+    };
+    let out = directory.join("out");
+    assert_eq!(sent(&["--stream", "out", "--snapshot"])["events"], 1);
+    let told = envelopes(&out);
+    assert_eq!(told[0]["syncCount"], count);
+    assert_eq!(rebuilt(&told)[&place], records);
+    assert_eq!(sent(&["--stream", "out", "--from", "0"])["events"], 10);
+    let told = envelopes(&out);
+    assert_eq!(rebuilt(&told[1..])[&place], records);
+    // Behind an event: its commit comes again, since there may be more in it.
+    let id = told[8]["eventId"].as_str().unwrap();
+    assert_eq!(sent(&["--stream", "out", "--from", id])["events"], 3);
+    assert_eq!(envelopes(&out)[11]["eventId"], id);
+}
+
+#[test]
+fn a_configuration_is_shown_and_a_sink_that_lacks_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("syncline.toml");
+    std::fs::write(&file, FILES).unwrap();
+    let check = || {
+        syncline(
+            home.path(),
+            &["config", "check", "--config", "syncline.toml"],
+        )
+    };
+    let Output { stdout, .. } = check().output().unwrap();
+    let shown = String::from_utf8(stdout).unwrap();
+    assert!(shown.contains("stream \"out\": files in out\n"), "{shown}");
+    std::fs::write(
+        &file,
+        "[streams.n]\ntype = \"nats\"\nurl = \"nats://x\"\nsubject = \"s\"",
+    )
+    .unwrap();
+    let log = refused(check());
+    assert!(
+        log.contains("type \"nats\" is not part of this program"),
+        "{log}"
+    );
+}
