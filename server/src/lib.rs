@@ -3,7 +3,7 @@
 //! Modules import only from layers below their own:
 //! 0 `bucket error metrics realm` · 1 `config` ·
 //! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
-//! 3 `access providers session` · 4 `site` ·
+//! 3 `access providers session webhook` · 4 `site` ·
 //! 5 `backup identity ops start` · 6 `keyring service` · 7 `listen` · 8 `cli` ·
 //! 9 `main`, the last two in the program only.
 
@@ -32,4 +32,5 @@ pub mod sigv4;
 pub mod site;
 pub mod start;
 pub mod throttle;
+pub mod webhook;
 pub mod wire;

@@ -3,20 +3,21 @@
 //!
 //! An answer is bounded in size and time, and no redirection is followed.
 
-use std::sync::Arc;
+mod address;
+mod connection;
+mod peer;
+
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Limited};
+use http_body_util::Full;
+use hyper::Request;
 use hyper::header::{ACCEPT, HOST, USER_AGENT};
-use hyper::rt::{Read, Write};
-use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
 use thiserror::Error;
-use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::ServerName;
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use address::Address;
+
+pub use peer::{Answer, Peer, Post};
 
 /// Why something could not be fetched.
 #[derive(Debug, Error)]
@@ -61,70 +62,19 @@ pub async fn get(url: &str, bounds: Bounds) -> Result<Bytes, OutboundError> {
 }
 
 async fn fetch(url: &str, bytes_max: usize) -> Result<Bytes, OutboundError> {
-    let not_ours = || OutboundError::Address(url.to_owned());
-    let uri: Uri = url.parse().map_err(|_| not_ours())?;
-    let authority = uri.authority().ok_or_else(not_ours)?;
-    // An address of version 6 comes in brackets.
-    let host = authority.host().trim_matches(['[', ']']).to_owned();
-    let (port, secure) = match uri.scheme_str() {
-        Some("http") => (80, false),
-        Some("https") => (443, true),
-        _ => return Err(not_ours()),
-    };
-    let port = authority.port_u16().unwrap_or(port);
-    let stream = TcpStream::connect((host.as_str(), port))
-        .await
-        .map_err(OutboundError::Connect)?;
-    if !secure {
-        return exchange(TokioIo::new(stream), &uri, bytes_max).await;
-    }
-    let connector = TlsConnector::from(trust().await?);
-    let name = ServerName::try_from(host).map_err(|_| not_ours())?;
-    let stream = connector
-        .connect(name, stream)
-        .await
-        .map_err(|error| OutboundError::Tls(error.into()))?;
-    exchange(TokioIo::new(stream), &uri, bytes_max).await
-}
-
-/// Whom the system trusts now. Read each time, since it changes and is seldom needed.
-async fn trust() -> Result<Arc<ClientConfig>, OutboundError> {
-    let load = tokio::task::spawn_blocking(|| {
-        let mut roots = RootCertStore::empty();
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let config = ClientConfig::builder().with_root_certificates(roots);
-        Arc::new(config.with_no_client_auth())
-    });
-    load.await
-        .map_err(|error| OutboundError::Tls(Box::new(error)))
-}
-
-async fn exchange<T>(io: T, uri: &Uri, bytes_max: usize) -> Result<Bytes, OutboundError>
-where
-    T: Read + Write + Unpin + Send + 'static,
-{
-    let failed = |error: hyper::Error| OutboundError::Exchange(error.into());
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
-        .await
-        .map_err(failed)?;
-    // Ends by itself once the sender and the body are gone.
-    tokio::spawn(connection);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
-    let host = uri.authority().map_or("", |authority| authority.as_str());
-    let request = Request::get(path)
-        .header(HOST, host)
+    let address = Address::parse(url)?;
+    let mut connection = connection::connect(&address).await?;
+    let request = Request::get(&address.path)
+        .header(HOST, &address.authority)
         .header(ACCEPT, "application/json")
         .header(USER_AGENT, "syncline")
-        .body(Empty::<Bytes>::new())
+        .body(Full::default())
         .map_err(|error| OutboundError::Exchange(error.into()))?;
-    let response = sender.send_request(request).await.map_err(failed)?;
+    let response = connection::send(&mut connection, request).await?;
     if response.status() != 200 {
         return Err(OutboundError::Status(response.status().as_u16()));
     }
-    let body = Limited::new(response.into_body(), bytes_max)
-        .collect()
-        .await;
-    Ok(body.map_err(OutboundError::Exchange)?.to_bytes())
+    connection::body(response, bytes_max).await
 }
 
 #[cfg(test)]
@@ -152,15 +102,5 @@ mod tests {
             .await
             .unwrap_err();
         assert!(matches!(error, OutboundError::Connect(_)), "{error}");
-        for url in [
-            "",
-            "/path",
-            "ftp://127.0.0.1/",
-            "http://",
-            "file:///etc/hosts",
-        ] {
-            let error = get(url, bounds).await.unwrap_err();
-            assert!(matches!(error, OutboundError::Address(_)), "{url}: {error}");
-        }
     }
 }

@@ -11,6 +11,7 @@
 mod authorization;
 mod canonical;
 mod date;
+mod outgoing;
 mod signing_key;
 
 use hmac::{Hmac, Mac};
@@ -21,6 +22,7 @@ use authorization::Authorization;
 
 pub use canonical::Canonical;
 pub use date::format as basic_date;
+pub use outgoing::Signer;
 pub use signing_key::SigningKeys;
 
 /// The one algorithm.
@@ -239,7 +241,8 @@ fn hmac(key: &[u8]) -> Hmac<Sha256> {
     Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length")
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// Bytes in lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let mut text = String::with_capacity(bytes.len() * 2);
     for byte in bytes {

@@ -38,7 +38,7 @@ const SERVER: Layers<'_> = &[
     &[
         "guests", "lines", "outbound", "routes", "seal", "sigv4", "throttle", "wire",
     ],
-    &["access", "providers", "session"],
+    &["access", "providers", "session", "webhook"],
     &["site"],
     &["backup", "identity", "ops", "start"],
     &["keyring", "service"],

@@ -102,7 +102,7 @@ impl Generations {
     }
 }
 
-fn derive(secret: &str, scope: &Scope<'_>) -> Key {
+pub(super) fn derive(secret: &str, scope: &Scope<'_>) -> Key {
     let step = |key: &[u8], text: &str| -> Key {
         let mut mac = hmac(key);
         mac.update(text.as_bytes());
