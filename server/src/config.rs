@@ -7,6 +7,7 @@
 mod backups;
 mod environment;
 mod flaw;
+mod functions;
 mod nearest;
 mod open_id;
 mod outside;
@@ -25,8 +26,9 @@ use thiserror::Error;
 pub use backups::BackupConfig;
 pub use environment::misspelt;
 pub use flaw::Flaw;
+pub use functions::{FunctionConfig, FunctionTarget};
 pub use open_id::OpenIdConfig;
-pub use outside::{FunctionConfig, PushConfig, StreamConfig};
+pub use outside::{PushConfig, StreamConfig};
 pub use root_key::{CREDENTIALS_FILE, RootKey, RootKeyError, Secret};
 pub use sections::{EngineConfig, LimitsConfig, TimeoutsConfig};
 
@@ -174,8 +176,7 @@ impl Config {
     /// # Errors
     /// The first value that is out of its bounds.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let (streams, functions, push) = (&self.streams, &self.functions, &self.push);
-        outside::check(streams, functions, push)?;
+        outside::check(&self.streams, &self.push)?;
         if let Some(url) = &self.public_url
             && !(url.starts_with("http://") || url.starts_with("https://"))
         {

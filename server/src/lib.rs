@@ -3,9 +3,9 @@
 //! Modules import only from layers below their own:
 //! 0 `bucket error metrics realm` · 1 `config` ·
 //! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
-//! 3 `access providers session webhook` · 4 `site` ·
-//! 5 `backup identity ops start` · 6 `keyring service` · 7 `listen` · 8 `cli` ·
-//! 9 `main`, the last two in the program only.
+//! 3 `access providers session webhook` · 4 `trigger` · 5 `site` ·
+//! 6 `backup identity ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
+//! 10 `main`, the last two in the program only.
 
 pub mod access;
 pub mod backup;
@@ -32,5 +32,6 @@ pub mod sigv4;
 pub mod site;
 pub mod start;
 pub mod throttle;
+pub mod trigger;
 pub mod webhook;
 pub mod wire;

@@ -1,7 +1,9 @@
 //! What the server counts about itself, as Prometheus text.
 //!
-//! Labels come from closed sets only (operations and statuses), never from a request, so that
+//! Labels come from closed sets only (operations, statuses, what is configured), never from a request, so that
 //! nobody can make the page grow.
+
+mod trigger;
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -12,6 +14,8 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
+
+pub use trigger::TriggerFigures;
 
 /// Media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -136,6 +140,11 @@ impl Metrics {
             store,
             readers,
         }
+    }
+
+    /// Tells of the calls of functions, too.
+    pub fn add_triggers(&mut self, figures: &TriggerFigures) {
+        figures.register(&mut self.registry);
     }
 
     /// Counts one answer.

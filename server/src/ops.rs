@@ -12,6 +12,7 @@ mod events;
 mod first_answer;
 mod list_records;
 mod page;
+mod triggered;
 mod update_records;
 mod usage;
 

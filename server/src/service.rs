@@ -74,7 +74,8 @@ impl Service {
         let config = &site.config;
         let bodies = Bodies::new(config.body_bytes_max(), config.timeouts.body());
         let spelling = spelling::obtain().await?;
-        let (metrics, signing_keys) = (Metrics::new(), SigningKeys::new());
+        let (mut metrics, signing_keys) = (Metrics::new(), SigningKeys::new());
+        metrics.add_triggers(site.triggers.figures());
         let throttles = Throttles {
             identities: Throttle::new(config.limits.identity_rate()),
             keys: Throttle::new(config.limits.key_rate()),

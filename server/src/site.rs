@@ -26,6 +26,7 @@ use crate::providers::Providers;
 use crate::realm::Realm;
 use crate::seal::{KEYS_FILE, Keys};
 use crate::session::{self, Spent};
+use crate::trigger::Triggers;
 
 pub use counts::Counts;
 pub use doors::Doors;
@@ -63,6 +64,8 @@ pub struct Site {
     pub guests: Arc<Guests>,
     /// Counts of sync sessions.
     pub counts: Counts,
+    /// Functions that are asked before records are stored.
+    pub triggers: Triggers,
     clock: Clock,
 }
 
@@ -87,6 +90,8 @@ impl Site {
         let site = Self {
             store: Store::new(engine, StoreLimits::default()),
             providers: Providers::new(&config.openid),
+            // Every record comes twice, with its old value and its new one.
+            triggers: Triggers::new(&config.functions, 2 * config.body_bytes_max()),
             config,
             keys,
             root,

@@ -39,6 +39,7 @@ const SERVER: Layers<'_> = &[
         "guests", "lines", "outbound", "routes", "seal", "sigv4", "throttle", "wire",
     ],
     &["access", "providers", "session", "webhook"],
+    &["trigger"],
     &["site"],
     &["backup", "identity", "ops", "start"],
     &["keyring", "service"],

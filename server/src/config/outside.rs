@@ -42,14 +42,6 @@ pub enum StreamConfig {
     },
 }
 
-/// A section `[functions."ARN"]`: where the function of that name is.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct FunctionConfig {
-    /// Where the event is posted to.
-    pub url: String,
-}
-
 /// A section `[push."APPLICATION-ARN"]`: who delivers the messages of that application.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
@@ -76,12 +68,10 @@ pub enum PushConfig {
 /// Refuses what this version cannot do.
 pub(super) fn check(
     streams: &BTreeMap<String, StreamConfig>,
-    functions: &BTreeMap<String, FunctionConfig>,
     push: &BTreeMap<String, PushConfig>,
 ) -> Result<(), ConfigError> {
     let found = [
         ("streams", streams.keys().next(), "publishes no streams"),
-        ("functions", functions.keys().next(), "calls no functions"),
         ("push", push.keys().next(), "sends no push messages"),
     ];
     for (section, name, what) in found {

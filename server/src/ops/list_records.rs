@@ -184,7 +184,8 @@ fn shape(
     }
 }
 
-fn record_shape(identity: &IdentityId, record: &RecordRef<'_>) -> wire::Record {
+/// A record as it is listed.
+pub(super) fn record_shape(identity: &IdentityId, record: &RecordRef<'_>) -> wire::Record {
     wire::Record {
         key: record.key.to_owned(),
         value: record.value.map(str::to_owned),

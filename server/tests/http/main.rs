@@ -22,3 +22,5 @@ mod storage_commands;
 mod store_commands;
 mod sts;
 mod time;
+mod trigger;
+mod webservice;
