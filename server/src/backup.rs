@@ -10,7 +10,7 @@ use syncline_engine::{Backup, BackupOptions, Error};
 
 use crate::access::{self, Caller};
 use crate::error::{ApiError, Chain};
-use crate::routes::OwnOperation;
+use crate::routes::{Labels, OwnOperation};
 use crate::site::{FILES, Site};
 use crate::wire::json;
 
@@ -77,22 +77,19 @@ pub fn options() -> BackupOptions {
     }
 }
 
-/// Answers one of the server's own operations: the JSON of its output.
+/// Answers the operation: the JSON of its output.
 ///
 /// # Errors
 /// Whatever the operation refuses.
-pub async fn answer(
-    site: &Site,
-    caller: &Caller,
-    operation: OwnOperation,
-    body: &[u8],
-) -> Result<Vec<u8>, ApiError> {
-    access::permit_own(operation, caller, site.realm(), |pool, identity| {
-        site.has_identity(pool, identity)
-    })?;
-    let made = match operation {
-        OwnOperation::Backup => make(site, json::read(body)?).await?,
-    };
+pub async fn answer(site: &Site, caller: &Caller, body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    access::permit_own(
+        OwnOperation::Backup,
+        caller,
+        &Labels::default(),
+        site.realm(),
+        |pool, identity| site.has_identity(pool, identity),
+    )?;
+    let made = make(site, json::read(body)?).await?;
     serde_json::to_vec(&made).map_err(|error| ApiError::fault("laying out an answer", &error))
 }
 
@@ -168,7 +165,7 @@ mod tests {
         };
         let fixture = Fixture::with(config, 1 << 20);
         let root = Caller::root("AKIAROOT");
-        let ask = || answer(&fixture.site, &root, OwnOperation::Backup, br#"{"to":"a"}"#);
+        let ask = || answer(&fixture.site, &root, br#"{"to":"a"}"#);
         let under_way = fixture.site.store.alone().unwrap();
         let error = ask().await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::ResourceConflict);

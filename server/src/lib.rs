@@ -3,8 +3,8 @@
 //! Modules import only from layers below their own:
 //! 0 `bucket error metrics realm` · 1 `config` ·
 //! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
-//! 3 `access providers session webhook` · 4 `trigger` · 5 `site` ·
-//! 6 `backup identity ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
+//! 3 `access providers session webhook` · 4 `live trigger` · 5 `site` ·
+//! 6 `backup events identity ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
 //! 10 `main`, the last two in the program only.
 
 pub mod access;
@@ -12,6 +12,7 @@ pub mod backup;
 pub mod bucket;
 pub mod config;
 pub mod error;
+pub mod events;
 #[cfg(test)]
 mod fixture;
 pub mod guests;
@@ -19,6 +20,7 @@ pub mod identity;
 pub mod keyring;
 pub mod lines;
 pub mod listen;
+pub mod live;
 pub mod metrics;
 pub mod ops;
 pub mod outbound;

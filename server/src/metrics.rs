@@ -3,6 +3,7 @@
 //! Labels come from closed sets only (operations, statuses, what is configured), never from a request, so that
 //! nobody can make the page grow.
 
+mod live;
 mod trigger;
 
 use std::sync::atomic::AtomicU64;
@@ -15,6 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+pub use live::LiveFigures;
 pub use trigger::TriggerFigures;
 
 /// Media type of [`Metrics::render`].
@@ -144,6 +146,11 @@ impl Metrics {
 
     /// Tells of the calls of functions, too.
     pub fn add_triggers(&mut self, figures: &TriggerFigures) {
+        figures.register(&mut self.registry);
+    }
+
+    /// Tells of those who listen for changes, too.
+    pub fn add_listeners(&mut self, figures: &LiveFigures) {
         figures.register(&mut self.registry);
     }
 

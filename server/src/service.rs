@@ -4,6 +4,7 @@
 //! should something panic all the same, the client gets a 500, the log gets the panic, and the
 //! process lives.
 
+mod answer_body;
 mod body;
 mod caught;
 mod framing;
@@ -13,8 +14,6 @@ mod spelling;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::Extensions;
@@ -27,17 +26,19 @@ use uuid::Uuid;
 use crate::access::{self, Caller};
 use crate::backup;
 use crate::error::{Api, ApiError};
+use crate::events;
 use crate::identity;
 use crate::metrics::{Metrics, OpenConnection, ReaderFigures, StoreFigures};
 use crate::ops;
-use crate::routes::{self, IdentityOperation, OwnOperation};
-use crate::sigv4::{Expected, Signed, SigningKeys, Unverified};
+use crate::routes::{self, IdentityOperation, Labels, OwnOperation};
+use crate::sigv4::{self, Expected, Presigned, Signed, SigningKeys, Unverified};
 use crate::site::Site;
 use crate::throttle::Throttle;
 
 use body::Bodies;
 use reply::{Failure, Reply};
 
+pub use answer_body::AnswerBody;
 pub use spelling::SpellingError;
 
 /// Everything that answering needs.
@@ -58,6 +59,13 @@ struct Throttles {
     keys: Throttle,
 }
 
+/// Who signed a request.
+struct Proved {
+    caller: Caller,
+    /// When its credentials end, if they do.
+    expires_ms: Option<u64>,
+}
+
 /// What is known of a request so far; errors and metrics need it too.
 struct Asked {
     id: Uuid,
@@ -76,6 +84,7 @@ impl Service {
         let spelling = spelling::obtain().await?;
         let (mut metrics, signing_keys) = (Metrics::new(), SigningKeys::new());
         metrics.add_triggers(site.triggers.figures());
+        metrics.add_listeners(site.live.figures());
         let throttles = Throttles {
             identities: Throttle::new(config.limits.identity_rate()),
             keys: Throttle::new(config.limits.key_rate()),
@@ -97,8 +106,13 @@ impl Service {
         self.metrics.connection()
     }
 
+    /// Ends all that would never end by itself: the server stops.
+    pub fn end_streams(&self) {
+        self.site.live.close();
+    }
+
     /// Answers one request.
-    pub async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let began = Instant::now();
         let id = Uuid::new_v4();
         let mut asked = Asked {
@@ -152,7 +166,8 @@ impl Service {
             return Ok(self.identity(&head, body, asked).await?);
         }
         if let Some(own) = OwnOperation::resolve(head.method.as_str(), head.uri.path()) {
-            return Ok(self.own(&head, body, own?, asked).await?);
+            let (operation, labels) = own?;
+            return Ok(self.own(&head, body, operation, &labels, asked).await?);
         }
         Ok(self.sync(&head, body, asked).await?)
     }
@@ -194,12 +209,31 @@ impl Service {
         head: &Parts,
         body: &[u8],
         operation: OwnOperation,
+        labels: &Labels,
         asked: &mut Asked,
     ) -> Result<Reply, ApiError> {
         asked.operation = operation.name();
-        let caller = self.caller(head, body, Api::Sync)?;
-        let output = backup::answer(&self.site, &caller, operation, body).await?;
-        Ok(Reply::json(Api::Sync, output))
+        let query = head.uri.query().unwrap_or("");
+        match operation {
+            OwnOperation::Backup => {
+                let caller = self.caller(head, body, Api::Sync)?;
+                let output = backup::answer(&self.site, &caller, body).await?;
+                Ok(Reply::json(Api::Sync, output))
+            }
+            OwnOperation::Events => {
+                let proved = self.proved(head, body, Api::Sync, true)?;
+                let last_event = head.headers.get("last-event-id");
+                let last_event = last_event.and_then(|value| value.to_str().ok());
+                let wanted = events::Asked {
+                    labels,
+                    query,
+                    last_event: last_event.unwrap_or(""),
+                    expires_ms: proved.expires_ms,
+                };
+                let stream = events::open(&self.site, &proved.caller, wanted).await?;
+                Ok(Reply::events(stream))
+            }
+        }
     }
 
     async fn sts(&self, form: &[u8], asked: &mut Asked) -> Reply {
@@ -230,6 +264,19 @@ impl Service {
     /// Who signed the request. A key that does not exist is verified like any other, with a secret
     /// that nobody has, so that neither words nor time tell it from a wrong signature.
     fn caller(&self, head: &Parts, body: &[u8], api: Api) -> Result<Caller, ApiError> {
+        self.proved(head, body, api, false)
+            .map(|proved| proved.caller)
+    }
+
+    /// The same, with when its credentials end. `by_query`: whether the signature may be in the
+    /// query as well.
+    fn proved(
+        &self,
+        head: &Parts,
+        body: &[u8],
+        api: Api,
+        by_query: bool,
+    ) -> Result<Proved, ApiError> {
         let headers: Vec<(&str, &[u8])> = head
             .headers
             .iter()
@@ -249,7 +296,16 @@ impl Service {
             regions,
             now: now_ms / 1000,
         };
-        let Some(signed) = Signed::parse(&request, &expected)? else {
+        let presigned = if by_query && sigv4::is_presigned(request.query) {
+            Some(Presigned::read(request.query)?)
+        } else {
+            None
+        };
+        let signed = match &presigned {
+            Some(presigned) => Some(presigned.signed(&request, &expected)?),
+            None => Signed::parse(&request, &expected)?,
+        };
+        let Some(signed) = signed else {
             return Err(ApiError::missing_authentication_token(
                 "Missing Authentication Token",
             ));
@@ -263,9 +319,10 @@ impl Service {
         } = &*self.site;
         let resolved = access::resolve(keys, root, developers, id, token, now_ms);
         signed.verify(resolved.secret.expose(), &self.signing_keys)?;
+        let expires_ms = resolved.expires_ms();
         let caller = resolved.caller()?;
         self.throttles.admit(&caller, now_ms)?;
-        Ok(caller)
+        Ok(Proved { caller, expires_ms })
     }
 
     fn figures(&self) -> StoreFigures {

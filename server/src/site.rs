@@ -22,6 +22,7 @@ use crate::access::DeveloperKeys;
 use crate::config::{CREDENTIALS_FILE, Config, RootKey};
 use crate::error::{ApiError, Chain};
 use crate::guests::Guests;
+use crate::live::Live;
 use crate::providers::Providers;
 use crate::realm::Realm;
 use crate::seal::{KEYS_FILE, Keys};
@@ -66,6 +67,8 @@ pub struct Site {
     pub counts: Counts,
     /// Functions that are asked before records are stored.
     pub triggers: Triggers,
+    /// Who listens for changes.
+    pub live: Live,
     clock: Clock,
 }
 
@@ -88,6 +91,7 @@ impl Site {
             limits.identities_per_pool,
         );
         let site = Self {
+            live: Live::new(engine.clone(), limits.listeners),
             store: Store::new(engine, StoreLimits::default()),
             providers: Providers::new(&config.openid),
             // Every record comes twice, with its old value and its new one.

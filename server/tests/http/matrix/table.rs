@@ -99,6 +99,7 @@ pub(super) const IDENTITY: [(&str, &str); 23] = [
 ];
 
 #[rustfmt::skip]
-pub(super) const OWN: [(&str, &str); 1] = [
+pub(super) const OWN: [(&str, &str); 2] = [
     ("Backup", "ms.aaassaaaafx"),
+    ("Events", "ms..a.ss.aa.fx"),
 ];
