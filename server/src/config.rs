@@ -11,6 +11,7 @@ mod functions;
 mod nearest;
 mod open_id;
 mod outside;
+mod push;
 mod root_key;
 mod sections;
 #[cfg(test)]
@@ -28,7 +29,8 @@ pub use environment::misspelt;
 pub use flaw::Flaw;
 pub use functions::{FunctionConfig, FunctionTarget};
 pub use open_id::OpenIdConfig;
-pub use outside::{PushConfig, StreamConfig};
+pub use outside::StreamConfig;
+pub use push::PushConfig;
 pub use root_key::{CREDENTIALS_FILE, RootKey, RootKeyError, Secret};
 pub use sections::{EngineConfig, LimitsConfig, TimeoutsConfig};
 
@@ -176,7 +178,10 @@ impl Config {
     /// # Errors
     /// The first value that is out of its bounds.
     pub fn check(&self) -> Result<(), ConfigError> {
-        outside::check(&self.streams, &self.push)?;
+        outside::check(&self.streams)?;
+        for (application, push) in &self.push {
+            push.check(application)?;
+        }
         if let Some(url) = &self.public_url
             && !(url.starts_with("http://") || url.starts_with("https://"))
         {

@@ -4,7 +4,7 @@
 //! 0 `bucket error metrics realm` · 1 `config` ·
 //! 2 `guests lines outbound routes seal sigv4 throttle wire` ·
 //! 3 `access providers session webhook` · 4 `live trigger` · 5 `site` ·
-//! 6 `backup events identity ops start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
+//! 6 `backup events identity ops push start` · 7 `keyring service` · 8 `listen` · 9 `cli` ·
 //! 10 `main`, the last two in the program only.
 
 pub mod access;
@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod ops;
 pub mod outbound;
 pub mod providers;
+pub mod push;
 pub mod realm;
 pub mod routes;
 pub mod seal;

@@ -4,6 +4,7 @@
 //! nobody can make the page grow.
 
 mod live;
+mod push;
 mod trigger;
 
 use std::sync::atomic::AtomicU64;
@@ -17,6 +18,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
 pub use live::LiveFigures;
+pub use push::PushFigures;
 pub use trigger::TriggerFigures;
 
 /// Media type of [`Metrics::render`].
@@ -146,6 +148,11 @@ impl Metrics {
 
     /// Tells of the calls of functions, too.
     pub fn add_triggers(&mut self, figures: &TriggerFigures) {
+        figures.register(&mut self.registry);
+    }
+
+    /// Tells of push messages, too.
+    pub fn add_push(&mut self, figures: &PushFigures) {
         figures.register(&mut self.registry);
     }
 

@@ -85,6 +85,7 @@ impl Service {
         let (mut metrics, signing_keys) = (Metrics::new(), SigningKeys::new());
         metrics.add_triggers(site.triggers.figures());
         metrics.add_listeners(site.live.figures());
+        metrics.add_push(&site.push);
         let throttles = Throttles {
             identities: Throttle::new(config.limits.identity_rate()),
             keys: Throttle::new(config.limits.key_rate()),

@@ -23,6 +23,7 @@ use crate::config::{CREDENTIALS_FILE, Config, RootKey};
 use crate::error::{ApiError, Chain};
 use crate::guests::Guests;
 use crate::live::Live;
+use crate::metrics::PushFigures;
 use crate::providers::Providers;
 use crate::realm::Realm;
 use crate::seal::{KEYS_FILE, Keys};
@@ -69,6 +70,8 @@ pub struct Site {
     pub triggers: Triggers,
     /// Who listens for changes.
     pub live: Live,
+    /// What is counted of push messages.
+    pub push: PushFigures,
     clock: Clock,
 }
 
@@ -91,6 +94,7 @@ impl Site {
             limits.identities_per_pool,
         );
         let site = Self {
+            push: PushFigures::default(),
             live: Live::new(engine.clone(), limits.listeners),
             store: Store::new(engine, StoreLimits::default()),
             providers: Providers::new(&config.openid),

@@ -41,7 +41,7 @@ const SERVER: Layers<'_> = &[
     &["access", "providers", "session", "webhook"],
     &["live", "trigger"],
     &["site"],
-    &["backup", "events", "identity", "ops", "start"],
+    &["backup", "events", "identity", "ops", "push", "start"],
     &["keyring", "service"],
     &["listen"],
     &["cli"],

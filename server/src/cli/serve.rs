@@ -11,6 +11,7 @@ use clap::Args;
 use syncline_server::config::Config;
 use syncline_server::error::Chain;
 use syncline_server::listen::Bound;
+use syncline_server::push;
 use syncline_server::service::Service;
 use syncline_server::site::Site;
 use syncline_server::start;
@@ -92,6 +93,7 @@ async fn serve(mut config: Config) -> Result<(), Box<dyn Error>> {
     say_ready(&site);
 
     let (stopping, stopped) = watch::channel(false);
+    let pushing = tokio::spawn(push::run(Arc::clone(&site), stopped.clone()));
     let tending = tokio::spawn({
         let site = Arc::clone(&site);
         async move { site.tend(stopped).await }
@@ -111,6 +113,7 @@ async fn serve(mut config: Config) -> Result<(), Box<dyn Error>> {
         // Fails only if the task has ended already.
         let _ = stopping.send(true);
         tending.await?;
+        pushing.await?;
         site.close().await?;
         Ok::<(), Box<dyn Error>>(())
     };

@@ -1,4 +1,4 @@
-//! What is outside of this server and is told of changes: streams, functions, push.
+//! Streams that are outside of this server and are told of changes.
 //!
 //! The sections are read in full, so that a file is checked before it is needed. What this version
 //! cannot do yet is refused, never ignored.
@@ -42,38 +42,9 @@ pub enum StreamConfig {
     },
 }
 
-/// A section `[push."APPLICATION-ARN"]`: who delivers the messages of that application.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
-pub enum PushConfig {
-    /// A service of the operator's.
-    Webhook {
-        /// Where the messages are posted to.
-        url: String,
-    },
-    /// Amazon SNS, or what speaks like it.
-    Sns {
-        /// Where, if not Amazon's own.
-        endpoint_url: Option<String>,
-        /// The region.
-        region: String,
-        /// Signs.
-        access_key_id: String,
-        /// Signs.
-        #[serde(deserialize_with = "secret")]
-        secret_access_key: Secret,
-    },
-}
-
 /// Refuses what this version cannot do.
-pub(super) fn check(
-    streams: &BTreeMap<String, StreamConfig>,
-    push: &BTreeMap<String, PushConfig>,
-) -> Result<(), ConfigError> {
-    let found = [
-        ("streams", streams.keys().next(), "publishes no streams"),
-        ("push", push.keys().next(), "sends no push messages"),
-    ];
+pub(super) fn check(streams: &BTreeMap<String, StreamConfig>) -> Result<(), ConfigError> {
+    let found = [("streams", streams.keys().next(), "publishes no streams")];
     for (section, name, what) in found {
         if let Some(name) = name {
             let section = format!("[{section}.{name:?}]");

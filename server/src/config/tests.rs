@@ -100,8 +100,8 @@ fn what_is_unknown_or_out_of_bounds_is_refused() {
         ("regions = [\"\"]", "region must be"),
         ("public_url = \"sync.example\"", "public_url must begin"),
         (
-            "[push.a]\ntype = \"webhook\"\nurl = \"http://x\"",
-            "[push.\"a\"] is set, but this version sends no push messages yet",
+            "[push.a]\ntype = \"webhook\"\nurl = \"x\"",
+            "[push] \"a\": \"x\" must be http://",
         ),
         ("[functions.a]\nurl = \"x\"", "must be http://"),
         (

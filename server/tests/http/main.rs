@@ -15,6 +15,7 @@ mod matrix;
 mod pages;
 mod presigned;
 mod process;
+mod push;
 mod server;
 mod settings;
 mod signed;
