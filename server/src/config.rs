@@ -7,9 +7,10 @@
 mod backups;
 mod environment;
 mod flaw;
+mod functions;
 mod nearest;
 mod open_id;
-mod outside;
+mod push;
 mod root_key;
 mod sections;
 mod streams;
@@ -26,8 +27,9 @@ use thiserror::Error;
 pub use backups::BackupConfig;
 pub use environment::misspelt;
 pub use flaw::Flaw;
+pub use functions::{FunctionConfig, FunctionTarget};
 pub use open_id::OpenIdConfig;
-pub use outside::{FunctionConfig, PushConfig};
+pub use push::PushConfig;
 pub use root_key::{CREDENTIALS_FILE, RootKey, RootKeyError, Secret};
 pub use sections::{EngineConfig, LimitsConfig, TimeoutsConfig};
 pub use streams::{BATCH_EVENTS_MAX, StreamConfig, StreamingConfig};
@@ -178,9 +180,11 @@ impl Config {
     /// # Errors
     /// The first value that is out of its bounds.
     pub fn check(&self) -> Result<(), ConfigError> {
-        outside::check(&self.functions, &self.push)?;
         streams::check(&self.streams, &self.data)?;
         self.streaming.check()?;
+        for (application, push) in &self.push {
+            push.check(application)?;
+        }
         if let Some(url) = &self.public_url
             && !(url.starts_with("http://") || url.starts_with("https://"))
         {

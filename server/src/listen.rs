@@ -128,6 +128,7 @@ impl Listener {
         }
         drop(self.socket);
         serving.service.end_waits();
+        serving.service.end_streams();
         // Fails only when no connection is left to hear it.
         let _ = stopping_sender.send(true);
         let all_ended = async { while tasks.join_next().await.is_some() {} };

@@ -1,9 +1,12 @@
 //! What the server counts about itself, as Prometheus text.
 //!
-//! Labels come from closed sets only (operations and statuses), never from a request, so that
+//! Labels come from closed sets only (operations, statuses, what is configured), never from a request, so that
 //! nobody can make the page grow.
 
+mod live;
+mod push;
 mod streams;
+mod trigger;
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -15,7 +18,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 
+pub use live::LiveFigures;
+pub use push::PushFigures;
 pub use streams::{StreamCounters, StreamTally};
+pub use trigger::TriggerFigures;
 
 /// Media type of [`Metrics::render`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -142,11 +148,24 @@ impl Metrics {
         }
     }
 
-    /// Puts the counters of streams on the page.
-    #[must_use]
-    pub fn with_streams(mut self, streams: &StreamCounters) -> Self {
+    /// Tells of streams, too.
+    pub fn add_streams(&mut self, streams: &StreamCounters) {
         streams.register(&mut self.registry);
-        self
+    }
+
+    /// Tells of the calls of functions, too.
+    pub fn add_triggers(&mut self, figures: &TriggerFigures) {
+        figures.register(&mut self.registry);
+    }
+
+    /// Tells of push messages, too.
+    pub fn add_push(&mut self, figures: &PushFigures) {
+        figures.register(&mut self.registry);
+    }
+
+    /// Tells of those who listen for changes, too.
+    pub fn add_listeners(&mut self, figures: &LiveFigures) {
+        figures.register(&mut self.registry);
     }
 
     /// Counts one answer.

@@ -12,6 +12,7 @@ mod events;
 mod first_answer;
 mod list_records;
 mod page;
+mod triggered;
 mod update_records;
 mod usage;
 
@@ -49,7 +50,7 @@ pub async fn answer(
         }
         O::ListRecords => {
             let query = Query::parse(raw_query)?;
-            json(&list_records::list_records(site, &target, &query).await?)
+            json(&list_records::list_records(site, caller, &target, &query).await?)
         }
         O::ListDatasets => {
             let query = Query::parse(raw_query)?;

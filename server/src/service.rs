@@ -4,6 +4,7 @@
 //! should something panic all the same, the client gets a 500, the log gets the panic, and the
 //! process lives.
 
+mod answer_body;
 mod body;
 mod caught;
 mod framing;
@@ -13,8 +14,6 @@ mod spelling;
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytes::Bytes;
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::Extensions;
@@ -28,12 +27,13 @@ use crate::access::{self, Caller};
 use crate::backup;
 use crate::changes;
 use crate::error::{Api, ApiError};
+use crate::events;
 use crate::identity;
 use crate::kinesis;
 use crate::metrics::{Metrics, OpenConnection, ReaderFigures, StoreFigures};
 use crate::ops;
 use crate::routes::{self, IdentityOperation, KinesisOperation, Labels, OwnOperation};
-use crate::sigv4::{Expected, Signed, SigningKeys, Unverified};
+use crate::sigv4::{self, Expected, Presigned, Signed, SigningKeys, Unverified};
 use crate::site::Site;
 use crate::stream;
 use crate::throttle::Throttle;
@@ -41,6 +41,7 @@ use crate::throttle::Throttle;
 use body::Bodies;
 use reply::{Failure, Reply};
 
+pub use answer_body::AnswerBody;
 pub use spelling::SpellingError;
 
 /// Everything that answering needs.
@@ -61,6 +62,13 @@ struct Throttles {
     keys: Throttle,
 }
 
+/// Who signed a request.
+struct Proved {
+    caller: Caller,
+    /// When its credentials end, if they do.
+    expires_ms: Option<u64>,
+}
+
 /// What is known of a request so far; errors and metrics need it too.
 struct Asked {
     id: Uuid,
@@ -77,8 +85,11 @@ impl Service {
         let config = &site.config;
         let bodies = Bodies::new(config.body_bytes_max(), config.timeouts.body());
         let spelling = spelling::obtain().await?;
-        let metrics = Metrics::new().with_streams(&site.outflow.counters);
-        let signing_keys = SigningKeys::new();
+        let (mut metrics, signing_keys) = (Metrics::new(), SigningKeys::new());
+        metrics.add_streams(&site.outflow.counters);
+        metrics.add_triggers(site.triggers.figures());
+        metrics.add_listeners(site.live.figures());
+        metrics.add_push(&site.push);
         let throttles = Throttles {
             identities: Throttle::new(config.limits.identity_rate()),
             keys: Throttle::new(config.limits.key_rate()),
@@ -100,8 +111,13 @@ impl Service {
         self.metrics.connection()
     }
 
+    /// Ends all that would never end by itself: the server stops.
+    pub fn end_streams(&self) {
+        self.site.live.close();
+    }
+
     /// Answers one request.
-    pub async fn handle(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let began = Instant::now();
         let id = Uuid::new_v4();
         let mut asked = Asked {
@@ -208,22 +224,35 @@ impl Service {
         asked: &mut Asked,
     ) -> Result<Reply, ApiError> {
         asked.operation = operation.name();
-        let caller = self.caller(head, body, Api::Sync)?;
+        let query = head.uri.query().unwrap_or("");
+        let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok());
         match operation {
             OwnOperation::Backup => {
+                let caller = self.caller(head, body, Api::Sync)?;
                 let output = backup::answer(&self.site, &caller, body).await?;
                 Ok(Reply::json(Api::Sync, output))
             }
             OwnOperation::ListChanges => {
-                let header = |name: &str| head.headers.get(name).and_then(|v| v.to_str().ok());
+                let caller = self.caller(head, body, Api::Sync)?;
                 let wish = changes::Asked {
                     pool: &labels.pool,
-                    query: head.uri.query().unwrap_or(""),
+                    query,
                     accept: header("accept"),
                     last_event_id: header("last-event-id"),
                 };
                 let (media_type, body) = changes::answer(&self.site, &caller, wish).await?;
                 Ok(Reply::typed(media_type, body))
+            }
+            OwnOperation::Events => {
+                let proved = self.proved(head, body, Api::Sync, true)?;
+                let wanted = events::Asked {
+                    labels,
+                    query,
+                    last_event: header("last-event-id").unwrap_or(""),
+                    expires_ms: proved.expires_ms,
+                };
+                let stream = events::open(&self.site, &proved.caller, wanted).await?;
+                Ok(Reply::events(stream))
             }
         }
     }
@@ -279,6 +308,19 @@ impl Service {
     /// Who signed the request. A key that does not exist is verified like any other, with a secret
     /// that nobody has, so that neither words nor time tell it from a wrong signature.
     fn caller(&self, head: &Parts, body: &[u8], api: Api) -> Result<Caller, ApiError> {
+        self.proved(head, body, api, false)
+            .map(|proved| proved.caller)
+    }
+
+    /// The same, with when its credentials end. `by_query`: whether the signature may be in the
+    /// query as well.
+    fn proved(
+        &self,
+        head: &Parts,
+        body: &[u8],
+        api: Api,
+        by_query: bool,
+    ) -> Result<Proved, ApiError> {
         let headers: Vec<(&str, &[u8])> = head
             .headers
             .iter()
@@ -298,7 +340,16 @@ impl Service {
             regions,
             now: now_ms / 1000,
         };
-        let Some(signed) = Signed::parse(&request, &expected)? else {
+        let presigned = if by_query && sigv4::is_presigned(request.query) {
+            Some(Presigned::read(request.query)?)
+        } else {
+            None
+        };
+        let signed = match &presigned {
+            Some(presigned) => Some(presigned.signed(&request, &expected)?),
+            None => Signed::parse(&request, &expected)?,
+        };
+        let Some(signed) = signed else {
             return Err(ApiError::missing_authentication_token(
                 "Missing Authentication Token",
             ));
@@ -312,9 +363,10 @@ impl Service {
         } = &*self.site;
         let resolved = access::resolve(keys, root, developers, id, token, now_ms);
         signed.verify(resolved.secret.expose(), &self.signing_keys)?;
+        let expires_ms = resolved.expires_ms();
         let caller = resolved.caller()?;
         self.throttles.admit(&caller, now_ms)?;
-        Ok(caller)
+        Ok(Proved { caller, expires_ms })
     }
 
     fn figures(&self) -> StoreFigures {

@@ -1,5 +1,5 @@
 //! Whether a request was signed by who it says: AWS Signature Version 4 in the `Authorization`
-//! header.
+//! header, or in the query.
 //!
 //! [`Signed::parse`] reads what a request claims and refuses what could not be right whatever the
 //! secret; [`Signed::verify`] compares with the secret of the key that is claimed. Everything
@@ -12,6 +12,7 @@ mod authorization;
 mod canonical;
 mod date;
 mod outgoing;
+mod presigned;
 mod signing_key;
 
 use hmac::{Hmac, Mac};
@@ -23,6 +24,7 @@ use authorization::Authorization;
 pub use canonical::Canonical;
 pub use date::format as basic_date;
 pub use outgoing::Signer;
+pub use presigned::{EXPIRES_SECONDS_MAX, Presigned, is_presigned};
 pub use signing_key::SigningKeys;
 
 /// The one algorithm.
@@ -130,18 +132,28 @@ impl<'a> Signed<'a> {
         let body_hash = hex(&Sha256::digest(request.body));
         check_claimed_hash(request, &body_hash)?;
         let canonical = Canonical::new(request, &authorization.signed_headers, &body_hash)?;
+        let security_token = request.text("x-amz-security-token")?;
+        let signed = Self::new(authorization, date, security_token, canonical);
+        Ok(Some(signed))
+    }
+
+    fn new(
+        authorization: Authorization<'a>,
+        date: &str,
+        security_token: Option<&'a str>,
+        canonical: Canonical,
+    ) -> Self {
         let string_to_sign = format!(
             "{ALGORITHM}\n{date}\n{}\n{}",
-            scope.text,
+            authorization.scope.text,
             hex(&Sha256::digest(canonical.as_bytes()))
         );
-        let security_token = request.text("x-amz-security-token")?;
-        Ok(Some(Self {
+        Self {
             authorization,
             security_token,
             canonical,
             string_to_sign,
-        }))
+        }
     }
 
     /// The key that the request claims to be signed with.

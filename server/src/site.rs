@@ -24,10 +24,13 @@ use crate::access::DeveloperKeys;
 use crate::config::{CREDENTIALS_FILE, Config, RootKey};
 use crate::error::{ApiError, Chain};
 use crate::guests::Guests;
+use crate::live::Live;
+use crate::metrics::PushFigures;
 use crate::providers::Providers;
 use crate::realm::Realm;
 use crate::seal::{KEYS_FILE, Keys};
 use crate::session::{self, Spent};
+use crate::trigger::Triggers;
 
 pub use counts::Counts;
 pub use doors::Doors;
@@ -71,6 +74,12 @@ pub struct Site {
     pub outflow: Outflow,
     /// Pools that stream.
     pub streams: Streams,
+    /// Functions that are asked before records are stored.
+    pub triggers: Triggers,
+    /// Who listens for changes.
+    pub live: Live,
+    /// What is counted of push messages.
+    pub push: PushFigures,
     clock: Clock,
 }
 
@@ -93,8 +102,12 @@ impl Site {
             limits.identities_per_pool,
         );
         let site = Self {
+            push: PushFigures::default(),
+            live: Live::new(engine.clone(), limits.listeners),
             store: Store::new(engine, StoreLimits::default()),
             providers: Providers::new(&config.openid),
+            // Every record comes twice, with its old value and its new one.
+            triggers: Triggers::new(&config.functions, 2 * config.body_bytes_max()),
             config,
             keys,
             root,

@@ -71,6 +71,8 @@ pub struct Resolved {
     /// knows, so that the same work is done and the same answer given as for a wrong signature.
     pub secret: Secret,
     standing: Standing,
+    /// When temporary credentials end.
+    expires_ms: Option<u64>,
 }
 
 #[derive(Debug)]
@@ -81,6 +83,12 @@ enum Standing {
 }
 
 impl Resolved {
+    /// When the credentials end, in milliseconds since 1970; `None` if they do not.
+    #[must_use]
+    pub fn expires_ms(&self) -> Option<u64> {
+        self.expires_ms
+    }
+
     /// The caller; to be asked only after the signature was found right.
     ///
     /// # Errors
@@ -113,30 +121,28 @@ pub fn resolve(
         None => developer(root, developers, access_key_id),
         Some(token) => temporary(keys, access_key_id, token, now_ms),
     };
-    let (secret, standing) = found.unwrap_or((stranger, Standing::Unknown));
-    Resolved { secret, standing }
+    found.unwrap_or(Resolved {
+        secret: stranger,
+        standing: Standing::Unknown,
+        expires_ms: None,
+    })
 }
 
-fn developer(
-    root: &RootKey,
-    developers: &DeveloperKeys,
-    access_key_id: &str,
-) -> Option<(Secret, Standing)> {
+fn developer(root: &RootKey, developers: &DeveloperKeys, access_key_id: &str) -> Option<Resolved> {
     let (secret, developer) = if same(access_key_id, &root.access_key_id) {
         let developer = Developer::unrestricted(access_key_id);
         (root.secret.clone(), Arc::new(developer))
     } else {
         developers.find(access_key_id)?
     };
-    Some((secret, Standing::Good(Caller::Developer(developer))))
+    Some(Resolved {
+        secret,
+        standing: Standing::Good(Caller::Developer(developer)),
+        expires_ms: None,
+    })
 }
 
-fn temporary(
-    keys: &Keys,
-    access_key_id: &str,
-    token: &str,
-    now_ms: u64,
-) -> Option<(Secret, Standing)> {
+fn temporary(keys: &Keys, access_key_id: &str, token: &str, now_ms: u64) -> Option<Resolved> {
     let opened = keys.open(Purpose::Credentials, &[], token)?;
     // Whatever it says: a key that was replaced long ago may be in other hands by now.
     if now_ms >= opened.until_ms {
@@ -155,7 +161,11 @@ fn temporary(
     } else {
         Standing::Expired
     };
-    Some((keys.secret_for(&opened)?, standing))
+    Some(Resolved {
+        secret: keys.secret_for(&opened)?,
+        standing,
+        expires_ms: Some(body.expires_ms),
+    })
 }
 
 /// What is under the seal of a session token.

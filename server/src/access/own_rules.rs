@@ -23,6 +23,7 @@ pub fn permit_own(
     let (who, effect) = match operation {
         OwnOperation::Backup => (Who::Developer, Effect::Writes),
         OwnOperation::ListChanges => (Who::Developer, Effect::Reads),
+        OwnOperation::Events => (Who::Both, Effect::Reads),
     };
     let principal = match caller {
         // What is not of one pool has an empty id.

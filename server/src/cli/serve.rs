@@ -12,6 +12,7 @@ use syncline_server::config::Config;
 use syncline_server::error::Chain;
 use syncline_server::listen::Bound;
 use syncline_server::pump::Pump;
+use syncline_server::push;
 use syncline_server::service::Service;
 use syncline_server::site::Site;
 use syncline_server::start;
@@ -94,6 +95,7 @@ async fn serve(mut config: Config) -> Result<(), Box<dyn Error>> {
     say_ready(&site);
 
     let (stopping, stopped) = watch::channel(false);
+    let pushing = tokio::spawn(push::run(Arc::clone(&site), stopped.clone()));
     let tending = tokio::spawn({
         let site = Arc::clone(&site);
         let stopped = stopped.clone();
@@ -116,6 +118,7 @@ async fn serve(mut config: Config) -> Result<(), Box<dyn Error>> {
         let _ = stopping.send(true);
         tending.await?;
         pumping.await?;
+        pushing.await?;
         site.close().await?;
         Ok::<(), Box<dyn Error>>(())
     };

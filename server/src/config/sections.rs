@@ -26,6 +26,8 @@ pub struct LimitsConfig {
     pub guest_identities_per_second: u32,
     /// Connections open at once; more wait to be accepted.
     pub connections: usize,
+    /// Event streams and long polls that may wait for changes at once; each holds a connection.
+    pub listeners: usize,
     /// Signed requests of one identity a second; 0: no limit.
     pub requests_per_second_per_identity: u32,
     /// How many of them at once; 0: what ten seconds bring.
@@ -105,7 +107,13 @@ impl LimitsConfig {
             self.dataset_bytes,
             walls::DATASET_BYTES_MAX,
         )?;
-        to("limits.connections", self.connections, CONNECTIONS_MAX)
+        to("limits.connections", self.connections, CONNECTIONS_MAX)?;
+        within(
+            "limits.listeners",
+            self.listeners as u64,
+            0,
+            CONNECTIONS_MAX as u64,
+        )
     }
 }
 
@@ -119,6 +127,7 @@ impl Default for LimitsConfig {
             pool_bytes: 0,
             guest_identities_per_second: 25,
             connections: 10_000,
+            listeners: 8_000,
             requests_per_second_per_identity: 0,
             request_burst_per_identity: 0,
             requests_per_second_per_key: 0,

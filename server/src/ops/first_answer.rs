@@ -1,11 +1,10 @@
 //! The answer to an update that comes again: what the first one was told, read from its commit.
 
-use std::collections::HashMap;
-
 use syncline_engine::{DatasetId, FeedChange, Note, Patch, Sequence};
 
 use super::list_records::session_not_valid;
-use super::update_records::output;
+use super::triggered;
+use super::update_records::record_shape;
 use crate::error::ApiError;
 use crate::site::Site;
 use crate::wire::sync as wire;
@@ -27,18 +26,23 @@ pub(super) async fn first_answer(
     let written = first.changes.iter().find_map(|change| match change {
         FeedChange::Updated {
             dataset: updated,
+            sync_count,
             records,
             ..
-        } if updated == dataset => Some(records),
+        } if updated == dataset => Some((*sync_count, records)),
         _ => None,
     });
-    let mut records: Vec<_> = written.ok_or_else(session_not_valid)?.iter().collect();
-    // The commit has them by key; the first answer had them in the order of the patches.
-    let places: HashMap<_, _> = patches
+    let (count, records) = written.ok_or_else(session_not_valid)?;
+    let mut records: Vec<_> = records
         .iter()
-        .enumerate()
-        .map(|(place, patch)| (&patch.key, place))
+        .map(|record| record_shape(&dataset.identity, record))
         .collect();
-    records.sort_by_key(|record| places.get(&record.key).copied().unwrap_or(usize::MAX));
-    Ok(output(&dataset.identity, records.into_iter()))
+    // What a function left out is not in the commit.
+    let left_out = triggered::not_written(patches, &records);
+    let time_ms = first.time.get();
+    records.extend(triggered::left_out(site, dataset, &left_out, Some(count), time_ms).await?);
+    // The commit has them by key; the first answer had them in the order of the patches.
+    let keys: Vec<_> = patches.iter().map(|patch| patch.key.clone()).collect();
+    triggered::in_order(&mut records, &keys);
+    Ok(wire::UpdateRecordsOutput { records })
 }

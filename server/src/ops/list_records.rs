@@ -1,9 +1,14 @@
 //! ListRecords: what changed in a dataset since a count, and a session for the update after it.
 
-use syncline_engine::{Error, IdentityId, Listed, Listing, RecordRef, Refusal, SyncCount};
+use std::time::Duration;
+
+use syncline_engine::{
+    DatasetId, Error, IdentityId, Listed, Listing, RecordRef, Refusal, SyncCount,
+};
 
 use super::page::{self, RecordPage};
 use super::{Target, page_limit};
+use crate::access::Caller;
 use crate::error::ApiError;
 use crate::session::{Place, Session};
 use crate::site::{Site, merged, stored};
@@ -11,11 +16,14 @@ use crate::wire::{EpochSeconds, Query, Violations, sync as wire};
 
 /// Most records of a page, where the caller wants pages at all.
 const PAGE_MAX: usize = 1024;
+/// Longest time that a listing waits for changes.
+const WAIT_SECONDS_MAX: i64 = 20;
 
 /// Lists the records that have a higher count than the caller's. Without `maxResults` all of them
 /// come at once, since some clients read one page only.
 pub(super) async fn list_records(
     site: &Site,
+    caller: &Caller,
     target: &Target,
     query: &Query,
 ) -> Result<wire::ListRecordsOutput, ApiError> {
@@ -28,12 +36,28 @@ pub(super) async fn list_records(
     let name = ["ListRecords", place.pool, place.identity, place.dataset];
     let asked = Asked::read(site, &name, query)?;
     let session = asked.session(site, target, &place, query)?;
-    let (wanted, listing) = (dataset.clone(), asked.listing.clone());
-    let listed = site
-        .store
-        .read(move |reader| reader.list(&wanted, &listing))
-        .await;
-    let listed = listed.map_err(|error| asked.refused(error))?;
+    // In this order: what changes while it is listed is heard.
+    let ears = match asked.wait {
+        Some(_) => {
+            let names = vec![dataset.name.clone()];
+            Some(
+                site.live
+                    .listen(dataset.pool, dataset.identity, Some(names))?,
+            )
+        }
+        None => None,
+    };
+    let mut listed = asked.list(site, &dataset).await?;
+    if let (Some(ears), Some(wait)) = (ears, asked.wait)
+        && asked.is_up_to_date(&listed)
+    {
+        // Over either way, and what there is then is the answer.
+        let _ = tokio::time::timeout(wait, ears.heard()).await;
+        if !site.has_identity(place.pool, place.identity) {
+            return Err(target.gone(caller));
+        }
+        listed = asked.list(site, &dataset).await?;
+    }
     let next_token = listed.next.clone().map(|after| {
         let (since, snapshot) = (asked.listing.since, listed.snapshot);
         RecordPage {
@@ -64,6 +88,8 @@ struct Asked {
     /// As the caller wrote it: it may be more than a count can be.
     since: i64,
     page: Option<RecordPage>,
+    /// How long to wait for changes if there are none yet.
+    wait: Option<Duration>,
 }
 
 impl Asked {
@@ -71,7 +97,12 @@ impl Asked {
         let mut violations = Violations::new();
         let since = query.last_sync_count.unwrap_or(0);
         violations.at_least("lastSyncCount", since, 0);
+        let seconds = query.wait.unwrap_or(0);
+        violations.at_least("wait", seconds, 0);
+        violations.at_most("wait", seconds, WAIT_SECONDS_MAX);
         violations.finish()?;
+        let seconds = u64::try_from(seconds).unwrap_or(0);
+        let wait = (seconds > 0).then(|| Duration::from_secs(seconds));
         let count = u64::try_from(since)
             .ok()
             .and_then(|since| SyncCount::new(since).ok());
@@ -85,6 +116,7 @@ impl Asked {
                 listing,
                 since,
                 page: None,
+                wait,
             });
         };
         let page = RecordPage::read(&site.keys, name, token)?;
@@ -99,7 +131,22 @@ impl Asked {
             listing,
             since,
             page: Some(page),
+            // Where there is another page there is something to list.
+            wait: None,
         })
+    }
+
+    async fn list(&self, site: &Site, dataset: &DatasetId) -> Result<Listed, ApiError> {
+        let (wanted, listing) = (dataset.clone(), self.listing.clone());
+        let read = site
+            .store
+            .read(move |reader| reader.list(&wanted, &listing));
+        read.await.map_err(|error| self.refused(error))
+    }
+
+    /// Whether the caller knows already all that there is.
+    fn is_up_to_date(&self, listed: &Listed) -> bool {
+        listed.sync_count == self.listing.since && !listed.deleted_since
     }
 
     /// The session of this page: the one whose token came, else that of the first page, else a new
@@ -184,7 +231,8 @@ fn shape(
     }
 }
 
-fn record_shape(identity: &IdentityId, record: &RecordRef<'_>) -> wire::Record {
+/// A record as it is listed.
+pub(super) fn record_shape(identity: &IdentityId, record: &RecordRef<'_>) -> wire::Record {
     wire::Record {
         key: record.key.to_owned(),
         value: record.value.map(str::to_owned),

@@ -3,17 +3,19 @@
 use std::collections::HashSet;
 
 use syncline_engine::{
-    IdentityId, ModifiedBy, Note, Outcome, Patch, PatchOp, Proposal, Receipt, Record, RecordKey,
-    RecordValue, SyncCount, Timestamp, Wish,
+    Error, IdentityId, ModifiedBy, Note, Outcome, Patch, PatchOp, Proposal, Receipt, Record,
+    RecordKey, RecordValue, Refusal, SyncCount, Timestamp, Wish,
 };
 
 use super::first_answer::first_answer;
 use super::list_records::session_not_valid;
+use super::triggered::{self, Triggered};
 use super::{Target, invalid};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::session::{self, Claim, Place, Session};
 use crate::site::{Site, Store};
+use crate::trigger;
 use crate::wire::{EpochSeconds, Object, Violations, json, sync as wire};
 
 /// Longest key and value, in characters, and largest count.
@@ -55,19 +57,40 @@ pub(super) async fn update_records(
         Ok(claim) => claim,
         Err(commit) => return first_answer(site, &dataset, commit, &note, &patches).await,
     };
-    let identity = dataset.identity;
-    let proposal = Proposal {
-        note,
-        expect: target.still_there()?,
-        wishes: vec![Wish::Update {
-            dataset,
-            patches,
-            modified_by: modified_by(site, caller, input.device_id.as_deref())?,
-        }],
+    let triggered = match triggered::function_of(site, caller, target).await? {
+        // Its session stays unspent unless something is stored.
+        Some(function) => triggered::ask(site, &function, &dataset, patches).await?,
+        None => Triggered::untouched(patches),
     };
-    let receipt = commit(&site.store, proposal, claim).await;
-    let receipt = receipt.map_err(|error| target.refused(caller, error))?;
-    written(&identity, receipt)
+    let (mut records, count, time_ms) = if triggered.patches.is_empty() {
+        (Vec::new(), None, site.now().get())
+    } else {
+        let proposal = Proposal {
+            note,
+            expect: target.still_there()?,
+            wishes: vec![Wish::Update {
+                dataset: dataset.clone(),
+                patches: triggered.patches,
+                modified_by: modified_by(site, caller, input.device_id.as_deref())?,
+            }],
+        };
+        let receipt = commit(&site.store, proposal, claim).await;
+        let receipt = receipt.map_err(|error| match error {
+            Error::Refusal(refusal @ Refusal::LimitExceeded { .. }) if triggered.changed => {
+                trigger::output(&format!(
+                    "What the function of the SyncTrigger answered cannot be stored: {refusal}"
+                ))
+            }
+            error => target.refused(caller, error),
+        })?;
+        written(&dataset.identity, receipt)?
+    };
+    if !triggered.left_out.is_empty() {
+        let left_out = &triggered.left_out;
+        records.extend(triggered::left_out(site, &dataset, left_out, count, time_ms).await?);
+        triggered::in_order(&mut records, &triggered.order);
+    }
+    Ok(wire::UpdateRecordsOutput { records })
 }
 
 /// Commits and spends the session. The task goes on when the caller hangs up: the log cannot be
@@ -186,25 +209,24 @@ pub(super) fn modified_by(
     }
 }
 
-fn written(identity: &IdentityId, receipt: Receipt) -> Result<wire::UpdateRecordsOutput, ApiError> {
-    let Some(Outcome::Updated { records, .. }) = receipt.outcomes.into_iter().next() else {
+/// The records that a commit wrote, its count of the dataset, and its time.
+fn written(
+    identity: &IdentityId,
+    receipt: Receipt,
+) -> Result<(Vec<wire::Record>, Option<SyncCount>, u64), ApiError> {
+    let Some(Outcome::Updated {
+        sync_count,
+        records,
+    }) = receipt.outcomes.into_iter().next()
+    else {
         return Err(ApiError::bug("an update without its outcome"));
     };
-    Ok(output(identity, records.iter()))
+    let shapes = records.iter().map(|record| record_shape(identity, record));
+    Ok((shapes.collect(), Some(sync_count), receipt.time.get()))
 }
 
-/// The answer that tells of records.
-pub(super) fn output<'a>(
-    identity: &IdentityId,
-    records: impl Iterator<Item = &'a Record>,
-) -> wire::UpdateRecordsOutput {
-    let records = records
-        .map(|record| record_shape(identity, record))
-        .collect();
-    wire::UpdateRecordsOutput { records }
-}
-
-fn record_shape(identity: &IdentityId, record: &Record) -> wire::Record {
+/// A record as it is answered.
+pub(super) fn record_shape(identity: &IdentityId, record: &Record) -> wire::Record {
     wire::Record {
         key: record.key.as_str().to_owned(),
         value: record.value.as_ref().map(|value| value.as_str().to_owned()),

@@ -13,11 +13,13 @@ pub enum OwnOperation {
     Backup,
     /// Lists what changed in a pool.
     ListChanges,
+    /// Tells of changes of an identity's datasets as they come.
+    Events,
 }
 
 impl OwnOperation {
     /// All of them.
-    pub const ALL: &'static [Self] = &[Self::Backup, Self::ListChanges];
+    pub const ALL: &'static [Self] = &[Self::Backup, Self::ListChanges, Self::Events];
 
     /// Its name, in metrics and messages.
     #[must_use]
@@ -25,6 +27,7 @@ impl OwnOperation {
         match self {
             Self::Backup => "Backup",
             Self::ListChanges => "ListChanges",
+            Self::Events => "Events",
         }
     }
 
@@ -34,6 +37,10 @@ impl OwnOperation {
         match self {
             Self::Backup => ("POST", "/syncline/v1/backup"),
             Self::ListChanges => ("GET", "/syncline/v1/pools/{IdentityPoolId}/changes"),
+            Self::Events => (
+                "GET",
+                "/syncline/v1/pools/{IdentityPoolId}/identities/{IdentityId}/events",
+            ),
         }
     }
 
@@ -88,6 +95,16 @@ mod tests {
             (
                 "POST",
                 "/syncline/v1/pools/a/changes",
+                Some(MethodNotAllowed),
+            ),
+            (
+                "GET",
+                "/syncline/v1/pools/a/identities//events",
+                Some(UnknownOperation),
+            ),
+            (
+                "POST",
+                "/syncline/v1/pools/a/identities/b/events",
                 Some(MethodNotAllowed),
             ),
         ] {

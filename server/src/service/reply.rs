@@ -7,8 +7,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONNECTION, CONTENT_TYPE, HeaderName,
-    HeaderValue, RETRY_AFTER,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CACHE_CONTROL, CONNECTION, CONTENT_TYPE,
+    HeaderName, HeaderValue, RETRY_AFTER,
 };
 use hyper::http::{Extensions, HeaderMap};
 use hyper::{Response, StatusCode};
@@ -16,7 +16,9 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
+use super::answer_body::AnswerBody;
 use crate::error::{Api, ApiError, ErrorKind};
+use crate::events::EventStream;
 use crate::identity::sts;
 use crate::metrics;
 
@@ -29,7 +31,7 @@ const EXPOSED: &str = "x-amzn-RequestId,x-amzn-ErrorType,x-amzn-ErrorMessage,Dat
 /// What they may send: all that the SDKs for browsers do.
 const ALLOWED_HEADERS: &str = "authorization,content-type,x-amz-date,x-amz-security-token,\
     x-amz-user-agent,x-amz-content-sha256,x-amz-target,x-amz-client-context,\
-    amz-sdk-invocation-id,amz-sdk-request,cache-control";
+    amz-sdk-invocation-id,amz-sdk-request,cache-control,last-event-id";
 const ALLOWED_METHODS: &str = "GET,POST,DELETE,OPTIONS";
 /// A day, for which a browser may remember a preflight.
 const PREFLIGHT_SECONDS: &str = "86400";
@@ -45,6 +47,8 @@ pub(super) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     body: Bytes,
+    /// What comes instead of the body.
+    events: Option<Box<EventStream>>,
     error: Option<&'static str>,
 }
 
@@ -101,6 +105,19 @@ impl Reply {
         Self::new(StatusCode::OK, media_type, body)
     }
 
+    /// Events as they come.
+    pub(super) fn events(stream: EventStream) -> Self {
+        let mut reply = Self::new(StatusCode::OK, "text/event-stream", Vec::new());
+        let mut set = |name, value| {
+            reply.headers.insert(name, HeaderValue::from_static(value));
+        };
+        set(CACHE_CONTROL, "no-store");
+        // A common proxy would otherwise collect events until they are many.
+        set(HeaderName::from_static("x-accel-buffering"), "no");
+        reply.events = Some(Box::new(stream));
+        reply
+    }
+
     /// An answer of STS.
     pub(super) fn xml(answer: sts::Answer) -> Self {
         let status = StatusCode::from_u16(answer.status);
@@ -144,6 +161,7 @@ impl Reply {
             status: StatusCode::NO_CONTENT,
             headers,
             body: Bytes::new(),
+            events: None,
             error: None,
         }
     }
@@ -185,6 +203,7 @@ impl Reply {
             status,
             headers,
             body: body.into(),
+            events: None,
             error: None,
         }
     }
@@ -222,8 +241,11 @@ impl Reply {
     }
 
     /// The finished response; the library adds `Date` and `Content-Length`.
-    pub(super) fn into_response(self, id: Uuid, spelling: Extensions) -> Response<Full<Bytes>> {
-        let mut response = Response::new(Full::new(self.body));
+    pub(super) fn into_response(self, id: Uuid, spelling: Extensions) -> Response<AnswerBody> {
+        let mut response = Response::new(match self.events {
+            Some(events) => AnswerBody::Events(events),
+            None => AnswerBody::Whole(Full::new(self.body)),
+        });
         *response.status_mut() = self.status;
         *response.extensions_mut() = spelling;
         let headers = response.headers_mut();

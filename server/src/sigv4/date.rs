@@ -6,6 +6,35 @@ use crate::error::ApiError;
 /// Checks that a time of the form `20150830T123600Z` is on the scope's day and within the window
 /// around now.
 pub(super) fn check(text: &str, scope_date: &str, now: u64) -> Result<(), ApiError> {
+    let signed = read(text, scope_date)?;
+    let now_text = format(now);
+    if signed + WINDOW_SECONDS < now {
+        let oldest = format(now - WINDOW_SECONDS);
+        return Err(ApiError::invalid_signature(format!(
+            "Signature expired: {text} is now earlier than {oldest} ({now_text} - 5 min.)"
+        )));
+    }
+    refuse_early(text, signed, now)
+}
+
+/// Checks a time of the same form that a signature is good from, for some seconds.
+pub(super) fn check_until(
+    text: &str,
+    scope_date: &str,
+    seconds: u64,
+    now: u64,
+) -> Result<(), ApiError> {
+    let signed = read(text, scope_date)?;
+    if signed + seconds < now {
+        let (end, now_text) = (format(signed + seconds), format(now));
+        return Err(ApiError::invalid_signature(format!(
+            "Signature expired: {end} is now earlier than {now_text}"
+        )));
+    }
+    refuse_early(text, signed, now)
+}
+
+fn read(text: &str, scope_date: &str) -> Result<u64, ApiError> {
     let Some(signed) = parse(text) else {
         return Err(incomplete(
             "Date must be in ISO-8601 'basic format', e.g. 20150830T123600Z. See \
@@ -18,15 +47,12 @@ pub(super) fn check(text: &str, scope_date: &str, now: u64) -> Result<(), ApiErr
              HTTP.",
         ));
     }
-    let now_text = format(now);
-    if signed + WINDOW_SECONDS < now {
-        let oldest = format(now - WINDOW_SECONDS);
-        return Err(ApiError::invalid_signature(format!(
-            "Signature expired: {text} is now earlier than {oldest} ({now_text} - 5 min.)"
-        )));
-    }
+    Ok(signed)
+}
+
+fn refuse_early(text: &str, signed: u64, now: u64) -> Result<(), ApiError> {
     if signed > now + WINDOW_SECONDS {
-        let newest = format(now + WINDOW_SECONDS);
+        let (newest, now_text) = (format(now + WINDOW_SECONDS), format(now));
         return Err(ApiError::invalid_signature(format!(
             "Signature not yet current: {text} is still later than {newest} ({now_text} + 5 min.)"
         )));

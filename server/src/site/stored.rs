@@ -5,6 +5,7 @@
 //! body, and the body: bincode with fixed-width little-endian numbers.
 
 mod belongings;
+mod cursor;
 mod developer_key;
 mod device;
 mod former;
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 pub use belongings::{doomed_key, home_of, keys_behind_identity, keys_of_identity};
 pub use belongings::{keys_of_pool, prefixes_of_pool};
+pub use cursor::{CursorRecord, push_cursor_key};
 pub use developer_key::{DeveloperKeyRecord, developer_key, developer_of};
 pub use device::{DeviceRecord, Platform, SubscribersRecord, devices_prefix};
 pub use device::{device_key, device_of, subscribers_key};
@@ -70,6 +72,9 @@ pub const STREAM: u8 = 13;
 pub const STREAM_CURSOR: u8 = 20;
 /// Kind byte of the key that tells how far a bulk publish is that runs; then the pool's uuid.
 pub const PUBLISHING: u8 = 21;
+
+/// Kind byte of the key of the place up to which everything was pushed; nothing behind it.
+pub const PUSH_CURSOR: u8 = 22;
 
 /// Kind byte of the key of a pool's roles; then the pool's uuid.
 pub const ROLES: u8 = 32;

@@ -15,6 +15,8 @@ pub struct Query {
     pub next_token: Option<String>,
     /// `syncSessionToken`.
     pub sync_session_token: Option<String>,
+    /// `wait`: seconds for which a listing may wait for changes.
+    pub wait: Option<i64>,
 }
 
 impl Query {
@@ -36,6 +38,8 @@ impl Query {
                     .is_some_and(|number| query.last_sync_count.replace(number).is_some()),
                 "maxResults" => number(&name, &value)?
                     .is_some_and(|number| query.max_results.replace(number).is_some()),
+                "wait" => number(&name, &value)?
+                    .is_some_and(|number| query.wait.replace(number).is_some()),
                 "nextToken" => set(&mut query.next_token, value),
                 "syncSessionToken" => set(&mut query.sync_session_token, value),
                 _ => false,
@@ -79,15 +83,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_four_names_are_read_and_others_skipped() {
+    fn the_names_are_read_and_others_skipped() {
         let query = Query::parse(
-            "lastSyncCount=7&maxResults=1024&nextToken=a%2Fb%3D&syncSessionToken=x&other=1",
+            "lastSyncCount=7&maxResults=1024&nextToken=a%2Fb%3D&syncSessionToken=x&wait=20&other=1",
         )
         .unwrap();
         assert_eq!(query.last_sync_count, Some(7));
         assert_eq!(query.max_results, Some(1024));
         assert_eq!(query.next_token.as_deref(), Some("a/b="));
         assert_eq!(query.sync_session_token.as_deref(), Some("x"));
+        assert_eq!(query.wait, Some(20));
         assert_eq!(Query::parse("").unwrap(), Query::default());
         assert_eq!(
             Query::parse("nextToken=&maxResults=&x").unwrap(),

@@ -108,6 +108,23 @@ impl Client {
         answer
     }
 
+    /// The next chunk of a body that comes in chunks; empty at its end.
+    pub(crate) async fn chunk(&mut self) -> Vec<u8> {
+        let (start, length) = loop {
+            if let Some(end) = self.unread.windows(2).position(|two| two == b"\r\n") {
+                let digits = std::str::from_utf8(&self.unread[..end]).unwrap();
+                break (end + 2, usize::from_str_radix(digits, 16).unwrap());
+            }
+            assert!(self.more().await, "closed before a chunk");
+        };
+        while self.unread.len() < start + length + 2 {
+            assert!(self.more().await, "closed within a chunk");
+        }
+        let rest = self.unread.split_off(start + length + 2);
+        let chunk = std::mem::replace(&mut self.unread, rest);
+        chunk[start..start + length].to_vec()
+    }
+
     /// Waits for the end of the connection; panics if something else comes.
     pub(crate) async fn closed(&mut self) {
         let more = self.more().await;

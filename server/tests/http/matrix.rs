@@ -230,12 +230,16 @@ impl Town {
         column: Column,
     ) -> Answer {
         let (method, template) = operation.route().unwrap();
-        let target = template
+        let target = self.target(template, column);
+        self.ask(client, method, &target, column).await
+    }
+
+    fn target(&self, template: &str, column: Column) -> String {
+        template
             .replace("{IdentityPoolId}", &self.pool.replace(':', "%3A"))
             .replace("{IdentityId}", &self.identity(column).replace(':', "%3A"))
             .replace("{DatasetName}", "game")
-            .replace("{DeviceId}", "phone");
-        self.ask(client, method, &target, column).await
+            .replace("{DeviceId}", "phone")
     }
 
     async fn ask(&self, client: &mut Client, method: &str, target: &str, column: Column) -> Answer {
@@ -365,7 +369,9 @@ async fn every_cell_answers_as_the_table_says() {
     for operation in OwnOperation::ALL {
         let ((method, path), name) = (operation.route(), operation.name());
         for (column, expected) in COLUMNS.into_iter().zip(row(&OWN, name).chars()) {
-            let target = path.replace("{IdentityPoolId}", &town.pool);
+            let target = town.target(path, column);
+            // A stream of events takes its connection.
+            let mut client = server.client().await;
             let answer = town.ask(&mut client, method, &target, column).await;
             let found = symbol(&answer);
             if found != expected {

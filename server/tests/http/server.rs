@@ -5,10 +5,11 @@ use std::sync::{Arc, Weak};
 
 use syncline_server::config::Config;
 use syncline_server::listen::Bound;
+use syncline_server::push;
 use syncline_server::service::Service;
 use syncline_server::site::Site;
 use syncline_server::start;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::client::Client;
@@ -65,6 +66,8 @@ impl Server {
         let config = Arc::new(config);
         let site = start::open(Arc::clone(&config), root).unwrap();
         let held = Arc::downgrade(&site);
+        let (stopping, stopped_pushing) = watch::channel(false);
+        let pushing = tokio::spawn(push::run(Arc::clone(&site), stopped_pushing));
         let service = Arc::new(Service::new(site).await.unwrap());
         let listener = bound.listen().unwrap();
         let (stop, stopped) = oneshot::channel();
@@ -73,7 +76,11 @@ impl Server {
             async move {
                 // Told to stop by a message or by the end of the test.
                 let stop = async { drop(stopped.await) };
-                listener.serve(service, &config, stop).await
+                let cut_off = listener.serve(service, &config, stop).await;
+                // Fails only if the task has ended already.
+                let _ = stopping.send(true);
+                pushing.await.unwrap();
+                cut_off
             }
         });
         Self {

@@ -7,8 +7,8 @@ use uuid::Uuid;
 
 use super::{
     BULK_PUBLISH, CONFIGURATION, DEVICE, DOOMED, EVENTS, FORMER, HOME, IDENTITY, LOGIN, MERGED,
-    POOL, PRINCIPAL_TAGS, PUBLISHING, ROLES, SESSIONS, STREAM, STREAM_CURSOR, SUBSCRIBERS,
-    developer_of, pool_of,
+    POOL, PRINCIPAL_TAGS, PUBLISHING, PUSH_CURSOR, ROLES, SESSIONS, STREAM, STREAM_CURSOR,
+    SUBSCRIBERS, developer_of, pool_of,
 };
 
 /// Bytes of a hash in a key.
@@ -28,6 +28,9 @@ fn parts(key: &MetadataKey) -> Option<String> {
         return Some(format!("the pool {pool}"));
     }
     let (kind, rest) = key.as_bytes().split_first()?;
+    if (*kind, rest) == (PUSH_CURSOR, &[]) {
+        return Some("how far was pushed".to_owned());
+    }
     let (first, rest) = uuid(rest)?;
     let of_pool = |what: &str| Some(format!("{what} of the pool ...:{first}"));
     let of_identity = |what: &dyn Display, identity: Uuid| {

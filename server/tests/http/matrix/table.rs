@@ -102,6 +102,7 @@ pub(super) const IDENTITY: [(&str, &str); 23] = [
 pub(super) const OWN: [(&str, &str); 2] = [
     ("Backup",      "ms.aaassaaaafx"),
     ("ListChanges", "ms..a.ssaaaafx"),
+    ("Events",      "ms..a.ss.aa.fx"),
 ];
 
 #[rustfmt::skip]

@@ -1,0 +1,59 @@
+//! Who delivers push messages: sections `[push."APPLICATION-ARN"]`.
+
+use serde::{Deserialize, Deserializer};
+
+use super::functions::{address, secret};
+use super::{ConfigError, Secret, refuse};
+
+/// A section `[push."APPLICATION-ARN"]`: who delivers the messages of that application.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase", deny_unknown_fields)]
+pub enum PushConfig {
+    /// A service of the operator's.
+    Webhook {
+        /// Where the messages are posted to.
+        url: String,
+        /// Signs the request, so that the service knows whose it is.
+        #[serde(default, deserialize_with = "secret")]
+        secret: Option<Secret>,
+    },
+    /// Amazon SNS, or what speaks like it.
+    Sns {
+        /// Where, if not Amazon's own.
+        endpoint_url: Option<String>,
+        /// The region.
+        region: String,
+        /// Signs.
+        access_key_id: String,
+        /// Signs.
+        #[serde(deserialize_with = "needed")]
+        secret_access_key: Secret,
+    },
+}
+
+impl PushConfig {
+    /// Where requests go.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self {
+            Self::Webhook { url, .. } => url.clone(),
+            Self::Sns {
+                endpoint_url: Some(url),
+                ..
+            } => url.clone(),
+            Self::Sns { region, .. } => format!("https://sns.{region}.amazonaws.com"),
+        }
+    }
+
+    pub(super) fn check(&self, application: &str) -> Result<(), ConfigError> {
+        match address(self.url()) {
+            Ok(_) => Ok(()),
+            Err(why) => refuse("[push]", format!("{application:?}: {why}")),
+        }
+    }
+}
+
+fn needed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
+    let missing = || serde::de::Error::custom("a secret must not be empty");
+    secret(deserializer)?.ok_or_else(missing)
+}

@@ -1,0 +1,184 @@
+//! Push synchronization: tells devices that a dataset which they follow was changed by another.
+//!
+//! One reader of the feed finds out who is to be told; each application of the configuration has a
+//! queue and delivers at its own pace. What is stored is the place up to which everything was
+//! delivered: after a crash some is told again, and nothing is forgotten. A message only says that
+//! there is something to synchronize, so of several for one device and dataset the last suffices.
+
+mod audience;
+mod delivery;
+mod message;
+mod place;
+mod queue;
+mod sns;
+mod transport;
+mod webhook;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use syncline_engine::{Error, Fault, Feed, FeedChange, FeedCommit, Refusal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::sleep;
+
+use crate::error::{ApiError, Chain};
+use crate::site::Site;
+
+use message::Message;
+use place::Progress;
+use queue::Queue;
+use transport::Transport;
+
+/// How often the place is stored at most.
+const STORING: Duration = Duration::from_secs(1);
+/// Time until something that failed is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// The queues, by application.
+type Queues = BTreeMap<String, Arc<Queue>>;
+
+/// Pushes until told to stop. Does nothing if no application is configured.
+pub async fn run(site: Arc<Site>, mut stop: watch::Receiver<bool>) {
+    if site.config.push.is_empty() {
+        return;
+    }
+    let (mut deliveries, mut queues) = (JoinSet::new(), Queues::new());
+    for (application, config) in &site.config.push {
+        let queue = Arc::new(Queue::default());
+        queues.insert(application.clone(), Arc::clone(&queue));
+        let delivery = delivery::Delivery {
+            site: Arc::clone(&site),
+            application: application.clone(),
+            transport: Transport::new(application, config),
+            queue,
+        };
+        deliveries.spawn(delivery.run(stop.clone()));
+    }
+    let opened = tokio::select! {
+        opened = open(&site) => opened,
+        _ = stop.wait_for(|stop| *stop) => return,
+    };
+    let (feed, mut progress) = opened;
+    // Where nothing was pushed yet, this is the place that a crash goes back to.
+    progress.store(&site, &queues).await;
+    read(&site, feed, &queues, &mut progress, stop).await;
+    while deliveries.join_next().await.is_some() {}
+    progress.store(&site, &queues).await;
+}
+
+/// The feed where the last one stopped.
+async fn open(site: &Site) -> (Feed, Progress) {
+    loop {
+        match place::feed(site).await {
+            Ok(feed) => {
+                let progress = Progress::at(feed.cursor());
+                return (feed.named("push"), progress);
+            }
+            Err(error) => {
+                tracing::error!("cannot begin to push: {error}");
+                sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Reads the feed into the queues until told to stop.
+async fn read(
+    site: &Site,
+    mut feed: Feed,
+    queues: &Queues,
+    progress: &mut Progress,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let commits;
+        (feed, commits) = read_some(feed).await;
+        match commits {
+            Ok(commits) if commits.is_empty() => {
+                tokio::select! {
+                    () = feed.changed() => {}
+                    () = sleep(STORING) => {}
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+            }
+            Ok(commits) => {
+                for commit in &commits {
+                    tokio::select! {
+                        () = tell(site, queues, commit) => progress.told(commit.cursor),
+                        _ = stop.wait_for(|stop| *stop) => return,
+                    }
+                }
+            }
+            Err(Error::Refusal(Refusal::CursorTooOld { floor })) => {
+                tracing::warn!(
+                    "push was too far behind: what changed before sequence {floor} is not pushed"
+                );
+                match place::feed_at(site, floor) {
+                    Ok(again) => feed = again.named("push"),
+                    Err(error) => tracing::error!("cannot go on to push: {}", Chain(&error)),
+                }
+            }
+            Err(Error::Fault(Fault::Closed)) => return,
+            Err(error) => {
+                tracing::error!("reading the feed to push: {}", Chain(&error));
+                tokio::select! {
+                    () = sleep(PAUSE) => {}
+                    _ = stop.wait_for(|stop| *stop) => return,
+                }
+            }
+        }
+        progress.store_if_due(site, queues).await;
+    }
+}
+
+/// Reading may block, so it leaves the async threads.
+async fn read_some(mut feed: Feed) -> (Feed, Result<Vec<FeedCommit>, Error>) {
+    let read = tokio::task::spawn_blocking(move || {
+        let commits = feed.read();
+        (feed, commits)
+    });
+    match read.await {
+        Ok(read) => read,
+        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
+    }
+}
+
+/// Puts what a commit is to tell into the queues, however often that takes.
+async fn tell(site: &Site, queues: &Queues, commit: &FeedCommit) {
+    while let Err(error) = try_to_tell(site, queues, commit).await {
+        tracing::warn!("finding out whom to push to: {error}");
+        sleep(PAUSE).await;
+    }
+}
+
+async fn try_to_tell(site: &Site, queues: &Queues, commit: &FeedCommit) -> Result<(), ApiError> {
+    for change in &commit.changes {
+        // A deletion ends all subscriptions, and what is published again has not changed.
+        let FeedChange::Updated {
+            dataset,
+            sync_count,
+            modified_by,
+            ..
+        } = change
+        else {
+            continue;
+        };
+        for (application, device) in audience::of(site, dataset, modified_by).await? {
+            let Some(queue) = queues.get(&application) else {
+                continue;
+            };
+            let message = Message {
+                dataset: dataset.clone(),
+                device,
+            };
+            let dropped = queue.add(message, sync_count.get(), commit.cursor.sequence);
+            site.push.waiting(&application, queue.len());
+            if dropped {
+                site.push.told(&application, "dropped", 1);
+            }
+        }
+    }
+    Ok(())
+}

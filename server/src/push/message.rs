@@ -1,0 +1,57 @@
+//! What a device is told.
+
+use serde::Serialize;
+use syncline_engine::DatasetId;
+use uuid::Uuid;
+
+use crate::site::stored::DeviceRecord;
+
+/// That a dataset has changed, for one device.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Message {
+    pub(super) dataset: DatasetId,
+    pub(super) device: Uuid,
+}
+
+/// A message with its newest count and the device's address.
+#[derive(Debug, Clone)]
+pub(super) struct Parcel {
+    pub(super) message: Message,
+    pub(super) sync_count: u64,
+    pub(super) device: DeviceRecord,
+}
+
+/// The five members of a message, all of them strings, as clients want them.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Fields<'a> {
+    source: &'static str,
+    identity_pool_id: &'a str,
+    identity_id: &'a str,
+    dataset_name: &'a str,
+    sync_count: String,
+}
+
+impl Parcel {
+    pub(super) fn fields(&self) -> Fields<'_> {
+        let dataset = &self.message.dataset;
+        Fields {
+            source: "cognito-sync",
+            identity_pool_id: dataset.pool.as_str(),
+            identity_id: dataset.identity.as_str(),
+            dataset_name: dataset.name.as_str(),
+            sync_count: self.sync_count.to_string(),
+        }
+    }
+}
+
+/// What became of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The service has it.
+    Delivered,
+    /// The service says that the token is of nobody any more.
+    Dead,
+    /// It is to be tried again.
+    Retry,
+}

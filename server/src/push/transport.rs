@@ -1,0 +1,61 @@
+//! How messages get to a service that delivers them.
+
+use std::time::Duration;
+
+use super::message::{Parcel, Verdict};
+use super::sns::Sns;
+use super::webhook::Webhook;
+use crate::config::PushConfig;
+use crate::outbound::{Bounds, Peer};
+
+/// What a request to a service may take.
+pub(super) const BOUNDS: Bounds = Bounds {
+    bytes_max: 256 << 10,
+    timeout: Duration::from_secs(10),
+};
+/// Connections to one service: so many messages are on their way at once where each takes a
+/// request of its own.
+pub(super) const CONNECTIONS: usize = 16;
+
+/// A service.
+pub(super) enum Transport {
+    Webhook(Webhook),
+    Sns(Sns),
+}
+
+impl Transport {
+    pub(super) fn new(application: &str, config: &PushConfig) -> Self {
+        let peer = Peer::new(&config.url(), CONNECTIONS)
+            .expect("the configuration was checked when it was read");
+        match config {
+            PushConfig::Webhook { secret, .. } => Self::Webhook(Webhook {
+                application: application.to_owned(),
+                peer,
+                secret: secret.clone(),
+            }),
+            PushConfig::Sns {
+                region,
+                access_key_id,
+                secret_access_key,
+                ..
+            } => Self::Sns(Sns::new(
+                application,
+                peer,
+                region,
+                access_key_id,
+                secret_access_key,
+            )),
+        }
+    }
+
+    /// Sends messages; a verdict for each, in their order.
+    pub(super) async fn send(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
+        if parcels.is_empty() {
+            return Vec::new();
+        }
+        match self {
+            Self::Webhook(webhook) => webhook.send(parcels, seconds).await,
+            Self::Sns(sns) => sns.send(parcels, seconds).await,
+        }
+    }
+}

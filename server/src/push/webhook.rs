@@ -1,0 +1,103 @@
+//! A service of the operator's that delivers: messages are posted in batches.
+
+use std::collections::HashSet;
+
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+
+use super::message::{Fields, Parcel, Verdict};
+use super::transport::BOUNDS;
+use crate::config::Secret;
+use crate::error::Chain;
+use crate::outbound::{Answer, Peer, Post};
+use crate::webhook;
+
+/// See the module.
+pub(super) struct Webhook {
+    pub(super) application: String,
+    pub(super) peer: Peer,
+    pub(super) secret: Option<Secret>,
+}
+
+/// What is posted.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Batch<'a> {
+    application_arn: &'a str,
+    messages: Vec<Sent<'a>>,
+}
+
+/// One message of it.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Sent<'a> {
+    #[serde(flatten)]
+    fields: Fields<'a>,
+    device_id: String,
+    platform: &'static str,
+    token: &'a str,
+}
+
+/// What may come back.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Told {
+    /// Devices whose tokens are of nobody any more.
+    #[serde(default)]
+    dead_devices: HashSet<String>,
+}
+
+impl Webhook {
+    pub(super) async fn send(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
+        let answer = match self.post(parcels, seconds).await {
+            Ok(answer) if answer.is_success() => answer,
+            Ok(answer) => {
+                let status = answer.status;
+                return self.failed(parcels, &format!("the answer has status {status}"));
+            }
+            Err(why) => return self.failed(parcels, &why),
+        };
+        // A service that says nothing, or something else, has delivered all.
+        let told: Told = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let verdict = |parcel: &Parcel| {
+            let device = parcel.message.device.to_string();
+            if told.dead_devices.contains(&device) {
+                Verdict::Dead
+            } else {
+                Verdict::Delivered
+            }
+        };
+        parcels.iter().map(verdict).collect()
+    }
+
+    async fn post(&self, parcels: &[Parcel], seconds: u64) -> Result<Answer, String> {
+        let batch = Batch {
+            application_arn: &self.application,
+            messages: parcels.iter().map(sent).collect(),
+        };
+        let body = serde_json::to_vec(&batch).map_err(|error| error.to_string())?;
+        let sign = |secret| webhook::signed_headers(secret, seconds, &body).to_vec();
+        let post = Post {
+            path: String::new(),
+            headers: self.secret.as_ref().map(sign).unwrap_or_default(),
+            body: Bytes::from(body),
+        };
+        let answer = self.peer.post(post, BOUNDS).await;
+        answer.map_err(|error| Chain(&error).to_string())
+    }
+
+    fn failed(&self, parcels: &[Parcel], why: &str) -> Vec<Verdict> {
+        let (count, application) = (parcels.len(), &self.application);
+        tracing::warn!("pushing {count} messages of {application}, to be tried again: {why}");
+        vec![Verdict::Retry; count]
+    }
+}
+
+fn sent(parcel: &Parcel) -> Sent<'_> {
+    Sent {
+        fields: parcel.fields(),
+        device_id: parcel.message.device.to_string(),
+        platform: parcel.device.platform.name(),
+        token: &parcel.device.token,
+    }
+}

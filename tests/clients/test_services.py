@@ -1,0 +1,226 @@
+"""Functions, webhooks, SNS and streams of events, with the clients that users have."""
+
+import json
+import pathlib
+import re
+import shutil
+import subprocess
+import threading
+import time
+import urllib.request
+
+import boto3
+import pytest
+from actors import Developer, refused, remove, replace
+from botocore.auth import SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from moto.backends import get_backend
+from moto.server import ThreadedMotoServer
+from services import Service
+
+DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "WEBHOOKS.md"
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:check"
+GCM = "arn:aws:sns:us-east-1:123456789012:app/GCM/game"
+APNS = "arn:aws:sns:us-east-1:123456789012:app/APNS/game"
+SECRET = "whsec-of-the-tests"
+
+
+@pytest.fixture
+def service():
+    made = Service()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def moto():
+    """A local SNS."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+def snippet(language):
+    """The code block of a language in the document."""
+    found = re.search(rf"```{language}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    return found.group(1)
+
+
+def with_function(make_server, service, more=""):
+    """A user of a pool that has the function."""
+    section = f'[functions."{FUNCTION}"]\nurl = "{service.url}"\nsecret = "{SECRET}"\n{more}'
+    developer = Developer(make_server(section))
+    pool = developer.pool()
+    events = {"SyncTrigger": FUNCTION}
+    developer.sync.set_cognito_events(IdentityPoolId=pool, Events=events)
+    return developer, developer.guest(pool)
+
+
+def test_the_snippets_tell_who_sends(make_server, service, tmp_path):
+    _, user = with_function(make_server, service)
+    user.dataset("saves").update([replace("level", "7")])
+    headers, body = service.seen[0]
+    later = headers | {"x-syncline-timestamp": str(int(time.time()) - 301)}
+    cases = [
+        (SECRET, headers, body, True),
+        ("another", headers, body, False),
+        (SECRET, headers, body.replace(b"7", b"8"), False),
+        (SECRET, later, body, False),
+        (SECRET, {}, body, False),
+    ]
+    names = {}
+    exec(snippet("python"), names)
+    for secret, sent, content, expected in cases:
+        assert names["is_from_syncline"](secret, sent, content) is expected
+    if not shutil.which("node"):
+        pytest.skip("no Node")
+    script = tmp_path / "verify.mjs"
+    script.write_text(
+        snippet("js")
+        + """
+let text = "";
+for await (const part of process.stdin) text += part;
+const asked = JSON.parse(text);
+const answer = ([secret, headers, body]) => isFromSyncline(secret, headers, Buffer.from(body));
+console.log(JSON.stringify(asked.map(answer)));
+"""
+    )
+    asked = json.dumps([[secret, sent, content.decode()] for secret, sent, content, _ in cases])
+    run = subprocess.run(
+        ["node", str(script)], input=asked, capture_output=True, text=True, check=True
+    )
+    assert json.loads(run.stdout) == [expected for *_, expected in cases]
+
+
+def test_a_function_changes_what_boto3_stores(make_server, service):
+    _, user = with_function(make_server, service)
+
+    def answer(event):
+        records = event["datasetRecords"]
+        records["level"]["newValue"] = str(min(int(records["level"]["newValue"]), 10))
+        records["checked"] = {"newValue": "yes", "op": "replace"}
+        return 200, event
+
+    service.answer = answer
+    saves = user.dataset("saves")
+    told = saves.update([replace("level", "99")])
+    assert [(record["Key"], record["Value"]) for record in told] == [("level", "10"), ("checked", "yes")]
+    assert saves.values() == {"level": "10", "checked": "yes"}
+    service.answer = lambda event: (403, {})
+    with refused("InvalidLambdaFunctionOutputException", 400):
+        saves.update([replace("level", "3", 1)])
+    service.answer = lambda event: (429, {})
+    with refused("LambdaThrottledException", 429):
+        saves.update([remove("level", 1)])
+    assert saves.values() == {"level": "10", "checked": "yes"}
+
+
+class Stream:
+    """A stream of events, opened as a browser's EventSource does: by a signed URL alone."""
+
+    def __init__(self, server, user, datasets):
+        pool, identity = (name.replace(":", "%3A") for name in (user.pool, user.identity))
+        path = f"/syncline/v1/pools/{pool}/identities/{identity}/events?datasets={datasets}"
+        request = AWSRequest("GET", server.url + path)
+        SigV4QueryAuth(Credentials(*user.key), "cognito-sync", "us-east-1", expires=60).add_auth(request)
+        # The limit only keeps a failing test from waiting for ever.
+        self.answer = urllib.request.urlopen(request.prepare().url, timeout=300)
+        assert self.answer.headers["content-type"] == "text/event-stream"
+
+    def next(self):
+        """The data of the next event."""
+        for line in self.answer:
+            if line.startswith(b"data: "):
+                return json.loads(line.removeprefix(b"data: "))
+        return None
+
+
+def phone(user, platform, token):
+    """A device that follows the user's saves."""
+    device = user.sync.register_device(**user.names, Platform=platform, Token=token)["DeviceId"]
+    user.sync.subscribe_to_dataset(**user.names, DatasetName="saves", DeviceId=device)
+    return device
+
+
+def test_the_other_devices_are_told_by_webhook_sns_and_stream(make_server, service, moto):
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "s", "region_name": "us-east-1"}
+    sns = boto3.client("sns", endpoint_url=moto, **keys)
+    made = sns.create_platform_application(Name="game", Platform="APNS", Attributes={})
+    assert made["PlatformApplicationArn"] == APNS
+    server = make_server(
+        f'[push."{GCM}"]\ntype = "webhook"\nurl = "{service.url}"\n'
+        f'[push."{APNS}"]\ntype = "sns"\nendpoint_url = "{moto}"\nregion = "us-east-1"\n'
+        f'access_key_id = "a"\nsecret_access_key = "s"\n'
+    )
+    developer = Developer(server)
+    pool = developer.pool()
+    push = {"ApplicationArns": [GCM, APNS]}
+    developer.sync.set_identity_pool_configuration(IdentityPoolId=pool, PushSync=push)
+    user = developer.guest(pool)
+    saves = user.dataset("saves")
+    saves.update([replace("level", "1")])
+    writer = phone(user, "GCM", "token of the writer")
+    other = phone(user, "GCM", "token of another")
+    tablet = phone(user, "APNS", "ab" * 32)
+    stream = Stream(server, user, "saves")
+    assert stream.next()["syncCount"] == 1
+    saves.update([replace("level", "2", 1)], DeviceId=writer)
+    assert stream.next() == {"datasetName": "saves", "syncCount": 2, "datasetExists": True}
+    messages = json.loads(service.has_seen(1)[0][1])["messages"]
+    assert [message["deviceId"] for message in messages] == [other]
+    fields = {
+        "source": "cognito-sync",
+        "identityPoolId": pool,
+        "identityId": user.identity,
+        "datasetName": "saves",
+        "syncCount": "2",
+    }
+    assert messages[0].items() >= fields.items()
+    backend = get_backend("sns")["123456789012"]["us-east-1"]
+    told = list(sent(backend, 1))
+    assert told == [{"aps": {"content-available": 1}, "data": fields}]
+    assert tablet not in (writer, other)
+    assert len(service.seen) == 1
+    # A service that is away when the server is killed is told when both are back.
+    service.answer = lambda batch: (503, {})
+    saves.update([replace("level", "3", 2)], DeviceId=writer)
+    before = len(service.has_seen(2))
+    server.kill()
+    service.answer = lambda batch: (200, {})
+    server.start()
+    messages = json.loads(service.has_seen(before + 1)[-1][1])["messages"]
+    assert [(message["deviceId"], message["syncCount"]) for message in messages] == [(other, "3")]
+
+
+def sent(backend, count):
+    """What the one endpoint of a local SNS was sent, once it is so much."""
+    while True:
+        endpoints = list(backend.platform_endpoints.values())
+        messages = [message for one in endpoints for message in one.messages.values()]
+        if len(messages) >= count:
+            return (json.loads(json.loads(message)["APNS"]) for message in messages)
+        time.sleep(0.01)
+
+
+def test_thousands_of_changes_reach_a_stream_in_the_end(make_server):
+    server = make_server()
+    developer = Developer(server)
+    user = developer.guest(developer.pool())
+    stream = Stream(server, user, "saves")
+    assert stream.next()["datasetExists"] is False
+    seen = []
+
+    def follow():
+        while not seen or seen[-1] < 300:
+            seen.append(stream.next()["syncCount"])
+
+    following = threading.Thread(target=follow)
+    following.start()
+    saves = user.dataset("saves")
+    for count in range(300):
+        saves.update([replace("level", str(count), count)])
+    following.join()
+    assert seen == sorted(set(seen)) and seen[-1] == 300
