@@ -6,7 +6,7 @@ mod data;
 
 use std::sync::Arc;
 
-use data::{dataset, patch, update};
+use data::{dataset, patch, put, update};
 use syncline_engine::{
     DatasetId, Engine, Error, Expected, FeedChange, Listing, MetadataKey, MetadataValue,
     ModifiedBy, Options, Outcome, Patch, Refusal, SyncCount, Wish,
@@ -181,6 +181,38 @@ fn the_feed_tells_each_commit_once_and_wakes_who_waits() {
         .collect();
     assert_eq!(keys, ["k0", "k1", "k2"]);
     assert_eq!(feed.cursor(), engine.head());
+}
+
+#[test]
+fn the_feed_reads_in_steps_of_bounded_cost_that_always_move() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(directory.path(), options()).unwrap();
+    for number in 0..40 {
+        for round in 0..10 {
+            engine.commit(put(*b"key", vec![round; 5000])).unwrap();
+        }
+        let patches = vec![replace("key", "value", number)];
+        engine.commit(update(&dataset(1, "d"), patches)).unwrap();
+    }
+    let all = engine.feed(engine.tail()).unwrap().read().unwrap();
+    assert_eq!(all.len(), 40);
+    for log_bytes_max in [0, 5000, 100_000, u64::MAX] {
+        let (mut found, mut steps) = (Vec::new(), 0);
+        let mut feed = engine.feed(engine.tail()).unwrap();
+        while feed.cursor() != engine.head() {
+            let before = feed.cursor().sequence;
+            let told = feed.read_within(log_bytes_max).unwrap();
+            let moved = feed.cursor().sequence.get() - before.get();
+            // A put takes more than 5,000 bytes, and the one that passes the bound is the last.
+            assert!(moved >= 1 && moved <= log_bytes_max / 500 + 2, "{moved}");
+            found.extend(told);
+            steps += 1;
+            // A new feed at the same cursor moves just so.
+            feed = engine.feed(feed.cursor()).unwrap();
+        }
+        assert_eq!(found, all, "{log_bytes_max}");
+        assert!(steps > 1 || log_bytes_max == u64::MAX);
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! `aws-sdk-cognitosync`, the client of Rust programs, against a server in this process.
+//! `aws-sdk-cognitosync` and `aws-sdk-kinesis`, the clients of Rust programs, against a server in
+//! this process.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on must stop")]
 
@@ -12,7 +13,9 @@ use aws_sdk_cognitosync::operation::RequestId;
 use aws_sdk_cognitosync::operation::list_records::{ListRecordsError, ListRecordsOutput};
 use aws_sdk_cognitosync::operation::update_records::UpdateRecordsError;
 use aws_sdk_cognitosync::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_cognitosync::types::{CognitoStreams, StreamingStatus};
 use aws_sdk_cognitosync::types::{Operation, Record, RecordPatch};
+use aws_sdk_kinesis::types::ShardIteratorType;
 use serde_json::{Value, json};
 use syncline_server::access::Caller;
 use syncline_server::config::Config;
@@ -304,4 +307,66 @@ async fn errors_have_the_type_that_the_client_gives_them() {
     let developer = server.client(Credentials::new(ROOT.0, ROOT.1, None, None, "developer"));
     let listed = list(&developer, 0).await.unwrap();
     assert_eq!(listed.count, 1);
+}
+
+/// `aws-sdk-kinesis` on the server's built-in streams.
+fn kinesis(server: &Server) -> aws_sdk_kinesis::Client {
+    let config = aws_sdk_kinesis::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .endpoint_url(&server.url)
+        .region(Region::new("us-east-1"))
+        .credentials_provider(Credentials::new(ROOT.0, ROOT.1, None, None, "root"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .retry_config(RetryConfig::disabled())
+        .build();
+    aws_sdk_kinesis::Client::from_conf(config)
+}
+
+#[tokio::test]
+async fn a_stream_tells_what_is_written() {
+    let server = Server::start().await;
+    let guest = Guest::new(&server).await;
+    let root = server.client(Credentials::new(ROOT.0, ROOT.1, None, None, "root"));
+    let streams = CognitoStreams::builder()
+        .stream_name("changes")
+        .streaming_status(StreamingStatus::Enabled)
+        .build();
+    root.set_identity_pool_configuration()
+        .identity_pool_id(&guest.pool)
+        .cognito_streams(streams)
+        .send()
+        .await
+        .unwrap();
+    let kinesis = kinesis(&server);
+    let listed = kinesis.list_streams().send().await.unwrap();
+    assert_eq!(listed.stream_names(), ["changes"]);
+    let shards = kinesis.list_shards().stream_name("changes").send().await;
+    let shard = shards.unwrap().shards()[0].shard_id().to_owned();
+    let first = kinesis
+        .get_shard_iterator()
+        .stream_name("changes")
+        .shard_id(shard)
+        .shard_iterator_type(ShardIteratorType::TrimHorizon);
+    let first = first.send().await.unwrap().shard_iterator;
+    guest.write(replace("1", 0)).await;
+    guest.write(replace("2", 1)).await;
+    let page = kinesis.get_records().set_shard_iterator(first);
+    let page = page.send().await.unwrap();
+    let told = page.records().iter().map(|record| {
+        assert_eq!(record.partition_key(), guest.identity);
+        let envelope: Value = serde_json::from_slice(record.data().as_ref()).unwrap();
+        envelope["kinesisSyncRecords"][0]["value"].clone()
+    });
+    assert_eq!(told.collect::<Vec<_>>(), ["1", "2"]);
+    assert_eq!(page.millis_behind_latest(), Some(0));
+    let next = kinesis
+        .get_records()
+        .set_shard_iterator(page.next_shard_iterator);
+    assert!(next.send().await.unwrap().records().is_empty());
+    let none = kinesis.describe_stream().stream_name("none").send().await;
+    assert!(
+        none.unwrap_err()
+            .into_service_error()
+            .is_resource_not_found_exception()
+    );
 }

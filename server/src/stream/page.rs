@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use syncline_engine::{Engine, Error, PoolId, Refusal, Sequence, Timestamp};
+use syncline_engine::{Cursor, Engine, Error, PoolId, Refusal, Sequence, Timestamp};
 
 use super::{Event, Place, events};
 use crate::site::Site;
@@ -35,8 +35,8 @@ pub struct Page<T> {
     pub events: Vec<T>,
     /// Where to go on.
     pub next: Place,
-    /// Milliseconds since the commits were made up to which the page reaches; 0 if there was
-    /// nothing behind it when it was begun, and never else.
+    /// Milliseconds since the commits were made up to which the page reaches; 0 if no commit was
+    /// behind it when it was begun, and never else.
     pub behind_ms: u64,
 }
 
@@ -118,17 +118,16 @@ fn page<T>(
                     continue;
                 }
                 let (laid_out, length) = lay_out(&event);
-                let full = found.len() >= wanted.events_max
-                    || !found.is_empty() && bytes + length > wanted.bytes_max;
-                if full {
-                    return Ok(Page {
-                        events: found,
-                        next: Place(event.id),
-                        behind_ms: behind_ms(now_ms, time_ms),
-                    });
+                if !found.is_empty() && bytes + length > wanted.bytes_max {
+                    let next = Place(event.id);
+                    return Ok(full(found, next, head, behind_ms(now_ms, time_ms)));
                 }
                 found.push(laid_out);
                 bytes += length;
+                if found.len() >= wanted.events_max {
+                    let next = Place::after(&event);
+                    return Ok(full(found, next, head, behind_ms(now_ms, Some(commit_ms))));
+                }
             }
             time_ms = Some(commit_ms);
         }
@@ -143,6 +142,17 @@ fn page<T>(
             behind_ms(now_ms, time_ms)
         },
     })
+}
+
+/// A page that has no room for more. Whether there is more of what is wanted is not looked for, as
+/// that might take long.
+fn full<T>(events: Vec<T>, next: Place, head: Cursor, behind_ms: u64) -> Page<T> {
+    let at_end = next.cursor().sequence >= head.sequence;
+    Page {
+        events,
+        next,
+        behind_ms: if at_end { 0 } else { behind_ms },
+    }
 }
 
 /// The place before the first commit that was made at a time or later; near it, if it takes too
