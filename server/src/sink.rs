@@ -8,7 +8,10 @@ mod aside;
 mod file;
 mod http;
 mod kinesis;
+#[cfg(feature = "nats")]
+mod nats;
 mod today;
+mod wave;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -20,6 +23,8 @@ pub use aside::{Aside, AsideError};
 pub use file::{FileSink, FileSinkError};
 pub use http::{HttpSink, HttpSinkError};
 pub use kinesis::{KinesisSink, KinesisSinkError};
+#[cfg(feature = "nats")]
+pub use nats::{NatsSink, NatsSinkError};
 
 /// Most bytes of envelopes in one batch, unless a single one is larger: about what the feed gives
 /// at a time.
@@ -56,6 +61,9 @@ pub enum Sink {
     Http(HttpSink),
     /// Kinesis.
     Kinesis(KinesisSink),
+    /// NATS JetStream.
+    #[cfg(feature = "nats")]
+    Nats(NatsSink),
 }
 
 impl Sink {
@@ -90,6 +98,9 @@ impl Sink {
                 let sink = KinesisSink::new(url, region, access_key_id, secret, stream_name);
                 sink.map(Self::Kinesis).map_err(PutError::from)
             }
+            #[cfg(feature = "nats")]
+            StreamConfig::Nats { url, subject } => Ok(Self::Nats(NatsSink::new(url, subject))),
+            #[cfg(not(feature = "nats"))]
             StreamConfig::Nats { .. } => {
                 Err(PutError::Trouble("this program has no such sink".into()))
             }
@@ -100,8 +111,8 @@ impl Sink {
     #[must_use]
     pub fn batch_events(&self) -> usize {
         match self {
-            Self::File(_) | Self::Kinesis(_) => BATCH_EVENTS,
             Self::Http(http) => http.batch_events(),
+            _ => BATCH_EVENTS,
         }
     }
 
@@ -112,6 +123,8 @@ impl Sink {
         let inline_bytes_max = match self {
             Self::File(_) | Self::Http(_) => usize::MAX,
             Self::Kinesis(_) => INLINE_BYTES_MAX,
+            #[cfg(feature = "nats")]
+            Self::Nats(_) => nats::MESSAGE_BYTES_MAX,
         };
         Parcel::new(event, inline_bytes_max, link)
     }
@@ -125,6 +138,8 @@ impl Sink {
             Self::File(file) => Ok(file.put(batch).await?),
             Self::Http(http) => Ok(http.put(&batch).await?),
             Self::Kinesis(kinesis) => Ok(kinesis.put(&batch).await?),
+            #[cfg(feature = "nats")]
+            Self::Nats(nats) => Ok(nats.put(&batch).await?),
         }
     }
 }

@@ -46,6 +46,11 @@ export class Developer {
     return new User(this, pool, credentials.identityId, credentials);
   }
 
+  /** A user whose credentials another process of the same server gave out. */
+  again(user) {
+    return new User(this, user.names.IdentityPoolId, user.names.IdentityId, user.credentials);
+  }
+
   /** The token with which a user of the developer's own login system signs in. */
   async login(pool, name, identity) {
     return this.identity.getOpenIdTokenForDeveloperIdentity({

@@ -13,11 +13,13 @@ export const ROOT_KEY = {
 };
 const READY = 'syncline listening on ';
 
-/** Starts the program that SYNCLINE_BINARY names; returns once it accepts connections. */
-export async function startServer(config = '') {
+/**
+ * Starts the program that SYNCLINE_BINARY names; returns once it accepts connections. With the
+ * directory of one that was killed it goes on with what that had.
+ */
+export async function startServer(config = '', directory = newDirectory()) {
   const program = process.env.SYNCLINE_BINARY;
   if (!program) throw new Error('SYNCLINE_BINARY must name the program under test');
-  const directory = mkdtempSync(join(tmpdir(), 'syncline-node-'));
   const logPath = join(directory, 'server.log');
   const log = openSync(logPath, 'a');
   const words = ['serve', '--data', join(directory, 'data'), '--listen', '127.0.0.1:0'];
@@ -48,6 +50,13 @@ export async function startServer(config = '') {
   }
   return {
     url: line.slice(READY.length).trim(),
+    directory,
+    /** As by a crash; its directory stays. */
+    async kill() {
+      kill();
+      await ended;
+      process.removeListener('exit', kill);
+    },
     async stop() {
       child.kill('SIGTERM');
       const code = await ended;
@@ -56,4 +65,8 @@ export async function startServer(config = '') {
       return code;
     },
   };
+}
+
+function newDirectory() {
+  return mkdtempSync(join(tmpdir(), 'syncline-node-'));
 }

@@ -191,7 +191,22 @@ impl StreamConfig {
                 }
                 Ok(())
             }
-            Self::Nats { .. } => lacking("nats"),
+            Self::Nats { .. } if !cfg!(feature = "nats") => Err(
+                "type \"nats\" needs a program with the feature nats: build it with `cargo build \
+                 --release --features full`"
+                    .to_owned(),
+            ),
+            Self::Nats { url, subject } => {
+                let schemes = ["nats://", "tls://"];
+                if !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+                    return Err("url must be nats://HOST[:PORT] or tls://HOST[:PORT]".to_owned());
+                }
+                let is_word = |c: char| !c.is_whitespace() && c != '*' && c != '>';
+                if subject.is_empty() || !subject.chars().all(is_word) {
+                    return Err("subject must be one subject, without spaces, * and >".to_owned());
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -222,14 +237,6 @@ pub(super) fn check(
         }
     }
     Ok(())
-}
-
-/// What a sink answers that this program was built without.
-fn lacking(kind: &str) -> Result<(), String> {
-    Err(format!(
-        "type {kind:?} is not part of this program, which has \"file\", \"http\" and \
-         \"kinesis\""
-    ))
 }
 
 fn rotate_bytes() -> u64 {
@@ -302,8 +309,12 @@ mod tests {
                 "region and stream_name must not be empty",
             ),
             (
-                "type = \"nats\"\nurl = \"nats://x\"\nsubject = \"s\"",
-                "type \"nats\" is not part of this program",
+                "type = \"nats\"\nurl = \"http://x\"\nsubject = \"s\"",
+                if cfg!(feature = "nats") {
+                    "url must be nats://"
+                } else {
+                    "needs a program with the feature nats"
+                },
             ),
             (
                 "type = \"file\"\npath = \"x\"\n[streams.b]\ntype = \"file\"\npath = \"./x\"",

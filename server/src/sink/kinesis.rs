@@ -5,7 +5,6 @@
 //! it is taken: Kinesis may take some records of a request and not others, which must not turn
 //! the order of an identity around.
 
-use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -14,6 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use thiserror::Error;
 
+use super::wave::{self, Bounds as WaveBounds};
 use super::{Parcel, PutError};
 use crate::config::Secret;
 use crate::error::ApiError;
@@ -25,8 +25,10 @@ use crate::stream::INLINE_BYTES_MAX;
 const CONNECTIONS_MAX: usize = 8;
 /// Most records of one request, and their bytes, as Kinesis has them: 500, and 5 MiB less what the
 /// JSON around them takes.
-const RECORDS_MAX: usize = 500;
-const REQUEST_BYTES_MAX: usize = 4 << 20;
+const WAVE: WaveBounds = WaveBounds {
+    events: 500,
+    bytes: 4 << 20,
+};
 /// Longest answer: some 200 bytes a record.
 const ANSWER_BYTES_MAX: usize = 1 << 20;
 const TIMEOUT: Duration = Duration::from_secs(30);
@@ -153,7 +155,7 @@ impl KinesisSink {
         }
         let mut left: Vec<&Parcel> = batch.iter().collect();
         while !left.is_empty() {
-            let (request, later) = split(left);
+            let (request, later) = wave::next(left, WAVE);
             self.put_all(request).await?;
             left = later;
         }
@@ -242,27 +244,6 @@ impl KinesisSink {
     }
 }
 
-/// What one request may put, and what must wait for it: the first event of each identity, and the
-/// others.
-fn split(left: Vec<&Parcel>) -> (Vec<&Parcel>, Vec<&Parcel>) {
-    let (mut request, mut later) = (Vec::new(), Vec::new());
-    let (mut bytes, mut identities) = (0, HashSet::new());
-    for parcel in left {
-        // One that has to wait makes those of its identity wait, too.
-        let is_first = identities.insert(parcel.partition_key.as_str());
-        let size = parcel.envelope.len() + parcel.partition_key.len();
-        let has_room =
-            request.is_empty() || request.len() < RECORDS_MAX && bytes + size <= REQUEST_BYTES_MAX;
-        if is_first && has_room {
-            bytes += size;
-            request.push(parcel);
-        } else {
-            later.push(parcel);
-        }
-    }
-    (request, later)
-}
-
 impl From<KinesisSinkError> for PutError {
     fn from(error: KinesisSinkError) -> Self {
         match error {
@@ -275,62 +256,4 @@ impl From<KinesisSinkError> for PutError {
 fn shown(answer: &Answer) -> String {
     let text = String::from_utf8_lossy(&answer.body);
     text.chars().take(SHOWN_CHARS).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use syncline_engine::Sequence;
-    use uuid::Uuid;
-
-    use super::*;
-    use crate::stream::EventId;
-
-    fn parcel(sequence: u64, identity: &str, bytes: usize) -> Parcel {
-        Parcel {
-            id: EventId {
-                store: Uuid::nil(),
-                sequence: Sequence::new(sequence),
-                index: 0,
-            },
-            partition_key: identity.to_owned(),
-            envelope: vec![b'x'; bytes],
-        }
-    }
-
-    fn numbers(parcels: &[&Parcel]) -> Vec<u64> {
-        parcels
-            .iter()
-            .map(|parcel| parcel.id.sequence.get())
-            .collect()
-    }
-
-    #[test]
-    fn a_request_has_one_event_of_an_identity_and_keeps_within_its_bounds() {
-        let small = [
-            parcel(1, "a", 10),
-            parcel(2, "b", 10),
-            parcel(3, "a", 10),
-            parcel(4, "c", 10),
-        ];
-        let (request, later) = split(small.iter().collect());
-        assert_eq!(
-            (numbers(&request), numbers(&later)),
-            (vec![1, 2, 4], vec![3])
-        );
-        // What is too large for this request holds back what is behind it of its identity.
-        let large = [
-            parcel(1, "a", 3 << 20),
-            parcel(2, "b", 3 << 20),
-            parcel(3, "b", 10),
-            parcel(4, "c", 10),
-        ];
-        let (request, later) = split(large.iter().collect());
-        assert_eq!(
-            (numbers(&request), numbers(&later)),
-            (vec![1, 4], vec![2, 3])
-        );
-        let many: Vec<Parcel> = (0..600).map(|n| parcel(n, &format!("i{n}"), 1)).collect();
-        let (request, later) = split(many.iter().collect());
-        assert_eq!((request.len(), later.len()), (500, 100));
-    }
 }
