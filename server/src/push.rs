@@ -110,6 +110,7 @@ async fn read(
                         _ = stop.wait_for(|stop| *stop) => return,
                     }
                 }
+                queues.values().for_each(|queue| queue.announce());
             }
             Err(Error::Refusal(Refusal::CursorTooOld { floor })) => {
                 tracing::warn!(

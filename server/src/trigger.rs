@@ -64,7 +64,12 @@ impl Triggers {
         self.figures
             .called(arn, outcome, began.elapsed(), function.is_down());
         read.map_err(|failed| {
-            tracing::warn!("the function {arn}: {failed}");
+            // What a function decides is its own; what is wrong with it is for the operator.
+            if failed.is_trouble() {
+                tracing::warn!("the function {arn}: {failed}");
+            } else {
+                tracing::debug!("the function {arn}: {failed}");
+            }
             failed.into()
         })
     }

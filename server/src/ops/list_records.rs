@@ -51,8 +51,8 @@ pub(super) async fn list_records(
     if let (Some(ears), Some(wait)) = (ears, asked.wait)
         && asked.is_up_to_date(&listed)
     {
-        // Over either way, and what there is then is the answer.
-        let _ = tokio::time::timeout(wait, ears.heard()).await;
+        // Over either way, and what there is then is the answer. In a box, since it is rare.
+        let _ = Box::pin(tokio::time::timeout(wait, ears.heard())).await;
         if !site.has_identity(place.pool, place.identity) {
             return Err(target.gone(caller));
         }

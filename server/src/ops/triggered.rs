@@ -57,7 +57,7 @@ pub(super) async fn function_of(
     if reader.metadata_version(&key).is_none() {
         return Ok(None);
     }
-    let found = site.load::<EventsRecord>(key).await?;
+    let found = Box::pin(site.load::<EventsRecord>(key)).await?;
     Ok(found.map(|(record, _)| record.sync_trigger))
 }
 

@@ -55,11 +55,15 @@ pub(super) async fn update_records(
     let note = Note::new(note).map_err(invalid)?;
     let claim = match site.sessions.claim(session.id).await {
         Ok(claim) => claim,
-        Err(commit) => return first_answer(site, &dataset, commit, &note, &patches).await,
+        Err(commit) => {
+            let answer = first_answer(site, &dataset, commit, &note, &patches);
+            return Box::pin(answer).await;
+        }
     };
     let triggered = match triggered::function_of(site, caller, target).await? {
-        // Its session stays unspent unless something is stored.
-        Some(function) => triggered::ask(site, &function, &dataset, patches).await?,
+        // Its session stays unspent unless something is stored. In a box, as all that is rare
+        // here, so that the common way stays small.
+        Some(function) => Box::pin(triggered::ask(site, &function, &dataset, patches)).await?,
         None => Triggered::untouched(patches),
     };
     let (mut records, count, time_ms) = if triggered.patches.is_empty() {
@@ -87,7 +91,8 @@ pub(super) async fn update_records(
     };
     if !triggered.left_out.is_empty() {
         let left_out = &triggered.left_out;
-        records.extend(triggered::left_out(site, &dataset, left_out, count, time_ms).await?);
+        let left_out = triggered::left_out(site, &dataset, left_out, count, time_ms);
+        records.extend(Box::pin(left_out).await?);
         triggered::in_order(&mut records, &triggered.order);
     }
     Ok(wire::UpdateRecordsOutput { records })

@@ -40,7 +40,7 @@ pub(super) struct Waiting {
 
 impl Queue {
     /// Puts a message behind the others, or its count to the one that waits already. Returns
-    /// whether another had to make room.
+    /// whether another had to make room. Nobody is woken before [`Queue::announce`].
     pub(super) fn add(&self, message: Message, sync_count: u64, since: Sequence) -> bool {
         let mut state = self.lock();
         state.put(message, sync_count, since);
@@ -48,9 +48,12 @@ impl Queue {
         if dropped && let Some((_, oldest)) = state.order.pop_first() {
             state.waiting.remove(&oldest);
         }
-        drop(state);
-        self.came.notify_one();
         dropped
+    }
+
+    /// Messages may have come: several commits may have made one of them.
+    pub(super) fn announce(&self) {
+        self.came.notify_one();
     }
 
     /// Waits for messages and takes at most so many. They count as waiting until [`Queue::settle`].

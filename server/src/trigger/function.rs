@@ -76,6 +76,11 @@ impl Failed {
         }
     }
 
+    /// Whether an operator should look at the function.
+    pub(super) fn is_trouble(&self) -> bool {
+        self.is_down().is_some() || matches!(self, Self::Output(_))
+    }
+
     /// Whether it tells that the function is down, and if so, whether by slowness. A function that
     /// refuses an update answers with some failure too, so only what proxies say of one that is
     /// gone counts.
