@@ -90,7 +90,7 @@ impl Registry {
                 let listeners = self.of(dataset.pool, dataset.identity);
                 listeners.for_each(|listener| listener.tell(&dataset.name, change));
             }
-            FeedChange::DeletedIdentity { pool, identity } => {
+            FeedChange::DeletedIdentity { pool, identity, .. } => {
                 self.of(*pool, *identity).for_each(Listener::look);
             }
             FeedChange::DeletedPool { pool } => {

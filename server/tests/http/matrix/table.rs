@@ -99,7 +99,7 @@ pub(super) const IDENTITY: [(&str, &str); 23] = [
 ];
 
 #[rustfmt::skip]
-pub(super) const OWN: [(&str, &str); 2] = [
+pub(super) const OWN: [(&str, &str); 3] = [
     ("Backup",      "ms.aaassaaaafx"),
     ("ListChanges", "ms..a.ssaaaafx"),
     ("Events",      "ms..a.ss.aa.fx"),
