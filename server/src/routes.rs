@@ -1,5 +1,5 @@
-//! Which operation a request asks for: one table for Cognito Sync's paths, one each for the names of
-//! Cognito Identity's and Kinesis' operations, one for what the server has of its own.
+//! Which operation a request asks for: one table for Cognito Sync's paths, one each for the names
+//! of Cognito Identity's and Kinesis' operations, one for what the server has of its own.
 //!
 //! Paths are matched as they were sent: split at raw `/` first, labels percent-decoded after, so
 //! that an encoded slash stays part of its label. Nothing is normalised and case counts.
