@@ -19,7 +19,7 @@ use std::fmt;
 use crate::config::StreamConfig;
 use crate::stream::{Event, EventId, INLINE_BYTES_MAX};
 
-pub use aside::{Aside, AsideError};
+pub use aside::{Aside, AsideError, DIRECTORY as ASIDE_DIRECTORY};
 pub use file::{FileSink, FileSinkError};
 pub use http::{HttpSink, HttpSinkError};
 pub use kinesis::{KinesisSink, KinesisSinkError};

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use syncline_engine::{CheckNote, Checked, Problem};
 use syncline_server::config::{CREDENTIALS_FILE, Flaw, RootKey};
 use syncline_server::seal::{self, KEYS_FILE};
+use syncline_server::sink::ASIDE_DIRECTORY;
 
 use super::place::Place;
 use super::progress::bar;
@@ -47,6 +48,10 @@ impl Check {
         for (name, verify) in BESIDE {
             checked.notes.retain(|note| note.path != Path::new(name));
             beside(&directory, name, verify, &mut checked)?;
+        }
+        let aside = |note: &&mut CheckNote| note.path == Path::new(ASIDE_DIRECTORY);
+        if let Some(note) = checked.notes.iter_mut().find(aside) {
+            note.what = "events that sinks refused are in it";
         }
         say(self.json, &as_value(&checked), &told(&checked))?;
         if checked.is_sound() {

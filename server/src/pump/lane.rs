@@ -300,7 +300,8 @@ impl Lane {
         }
         if self.trouble.take().is_some() {
             self.outlet.tally.failing.dec();
-            tracing::info!(stream = self.outlet.name, pool = %self.id, "the sink takes events again");
+            let (stream, pool) = (&self.outlet.name, &self.id);
+            tracing::info!(stream, %pool, "the sink takes events again");
         }
         self.place.delivered();
         self.place.store_if_due(self.at, None).await

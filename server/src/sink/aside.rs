@@ -13,7 +13,7 @@ use thiserror::Error;
 use super::Parcel;
 
 /// The directory of the files, beneath the data directory.
-const DIRECTORY: &str = "set-aside";
+pub const DIRECTORY: &str = "set-aside";
 /// Most bytes of one stream's file. One more event is taken as long as there are fewer.
 const BYTES_MAX: u64 = 64 << 20;
 

@@ -40,7 +40,10 @@ pub enum FileSinkError {
         source: Arc<io::Error>,
     },
     /// Another process writes there.
-    #[error("{} is written by another process; each stream needs a directory of its own", path.display())]
+    #[error(
+        "{} is written by another process; each stream needs a directory of its own",
+        path.display()
+    )]
     Taken {
         /// The directory.
         path: PathBuf,

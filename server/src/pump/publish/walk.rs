@@ -6,11 +6,19 @@ use super::job::Lost;
 use crate::error::Chain;
 use crate::site::{Site, stored};
 
-/// Most datasets in one commit, and bytes of their records unless a single one has more.
+/// Most datasets in one commit, and bytes of their records unless a single one has more; fewer at a
+/// low rate, of which a commit has half a second's.
 const DATASETS: usize = 64;
 const BYTES: u64 = 1 << 20;
 /// Identities that are looked at in one go; few have nothing.
 const IDENTITIES: usize = 256;
+
+/// How much one commit may write.
+#[derive(Clone, Copy)]
+struct Bounds {
+    datasets: usize,
+    bytes: u64,
+}
 
 /// What one commit writes; nothing: there is no more.
 #[derive(Debug, Default)]
@@ -37,10 +45,17 @@ impl Batch {
                 Some((identity, DatasetName::parse(&name).map_err(wrong)?))
             }
         };
-        let datasets = if single { 1 } else { DATASETS };
+        let bytes = match site.config.streaming.bulk_publish_bytes_per_second {
+            0 => BYTES,
+            rate => (rate / 2).min(BYTES),
+        };
+        let bounds = Bounds {
+            datasets: if single { 1 } else { DATASETS },
+            bytes,
+        };
         let found = site
             .store
-            .blocking(move |engine| walk(&engine.reader(), &pool, after.as_ref(), datasets));
+            .blocking(move |engine| walk(&engine.reader(), &pool, after.as_ref(), bounds));
         found
             .await
             .map_err(|error| Lost::Trouble(Chain(&error).to_string()))
@@ -51,12 +66,12 @@ fn walk(
     reader: &Reader<'_>,
     pool: &PoolId,
     after: Option<&(IdentityId, DatasetName)>,
-    datasets: usize,
+    bounds: Bounds,
 ) -> Result<Batch, Error> {
     let mut batch = Batch::default();
     if let Some((identity, name)) = after {
         let of = (pool, identity);
-        if fill(reader, of, Some(name), datasets, &mut batch)? {
+        if fill(reader, of, Some(name), bounds, &mut batch)? {
             return Ok(batch);
         }
     }
@@ -68,7 +83,7 @@ fn walk(
         };
         last = Some(end.identity);
         for found in &identities {
-            if fill(reader, (pool, &found.identity), None, datasets, &mut batch)? {
+            if fill(reader, (pool, &found.identity), None, bounds, &mut batch)? {
                 return Ok(batch);
             }
         }
@@ -80,12 +95,12 @@ fn fill(
     reader: &Reader<'_>,
     (pool, identity): (&PoolId, &IdentityId),
     after: Option<&DatasetName>,
-    datasets: usize,
+    bounds: Bounds,
     batch: &mut Batch,
 ) -> Result<bool, Error> {
-    let room = datasets - batch.datasets.len();
+    let room = bounds.datasets - batch.datasets.len();
     for info in reader.datasets(pool, identity, after, room)? {
-        if batch.bytes > 0 && batch.bytes + info.bytes > BYTES {
+        if batch.bytes > 0 && batch.bytes + info.bytes > bounds.bytes {
             return Ok(true);
         }
         batch.bytes += info.bytes;
@@ -95,5 +110,5 @@ fn fill(
             name: info.name,
         });
     }
-    Ok(batch.datasets.len() >= datasets || batch.bytes >= BYTES)
+    Ok(batch.datasets.len() >= bounds.datasets || batch.bytes >= bounds.bytes)
 }

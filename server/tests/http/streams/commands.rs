@@ -4,7 +4,7 @@ use std::process::Output;
 
 use rustix::process::Signal;
 
-use super::{envelopes, listed, rebuilt, start, write};
+use super::{configured, enable, envelopes, listed, rebuilt, start, until, write};
 use crate::process::{refused, syncline};
 use crate::signed::Guest;
 
@@ -105,4 +105,48 @@ fn a_configuration_is_shown_and_a_sink_that_lacks_is_refused() {
         let words = "needs a program with the feature nats";
         assert!(log.contains(words), "{log}");
     }
+}
+
+#[tokio::test]
+async fn a_restored_store_does_not_stream_on_as_if_nothing_had_been() {
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path();
+    let running = start(directory, FILES);
+    let mut client = running.client().await;
+    let guest = Guest::new(&mut client).await;
+    enable(&mut client, &guest.pool, "out").await;
+    write(&mut client, &guest, "k", "1").await;
+    let out = directory.join("out");
+    let arrived = async |count: u64| {
+        let told = envelopes(&out);
+        told.iter()
+            .any(|event| event["syncCount"] == count)
+            .then_some(())
+    };
+    until("it arrives", async || arrived(1).await).await;
+    running.signal(Signal::TERM);
+    running.ended();
+    for arguments in [
+        &["backup", "--data", "data", "--to", "saved"][..],
+        &["restore", "--from", "saved", "--data", "restored"],
+    ] {
+        let done = syncline(directory, arguments).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+    std::fs::remove_dir_all(directory.join("data")).unwrap();
+    std::fs::rename(directory.join("restored"), directory.join("data")).unwrap();
+    let running = start(directory, FILES);
+    let mut client = running.client().await;
+    let streams = until("it is disabled", async || {
+        let streams = configured(&mut client, &guest.pool).await;
+        (streams["StreamingStatus"] == "DISABLED").then_some(streams)
+    })
+    .await;
+    let reason = streams["DisabledReason"].as_str().unwrap();
+    assert!(reason.starts_with("The store was restored"), "{reason}");
+    // Enabled again it begins at the present, above everything that was ever given out.
+    enable(&mut client, &guest.pool, "out").await;
+    write(&mut client, &guest, "k", "2").await;
+    let count = listed(&mut client, &guest).await.1;
+    until("it arrives", async || arrived(count).await).await;
 }

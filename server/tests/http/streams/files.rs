@@ -179,3 +179,50 @@ async fn what_is_under_way_arrives_before_the_server_stops() {
     .await;
     assert_eq!(envelopes(&directory.join("out")).len(), 21);
 }
+
+/// The log is read once for all of them: each pool's lane takes its events from there.
+#[tokio::test]
+async fn many_pools_share_a_stream() {
+    const POOLS: usize = 60;
+    let home = tempfile::tempdir().unwrap();
+    let directory = home.path();
+    let running = start(directory, FILES);
+    let mut client = running.client().await;
+    let mut guests = Vec::new();
+    for _ in 0..POOLS {
+        let guest = Guest::new(&mut client).await;
+        enable(&mut client, &guest.pool, "out").await;
+        guests.push(guest);
+    }
+    for turn in 0..3 {
+        for guest in &guests {
+            write(&mut client, guest, "k", &turn.to_string()).await;
+        }
+    }
+    let out = directory.join("out");
+    until("everything arrives", async || {
+        let told = envelopes(&out);
+        let records = rebuilt(&told);
+        let last = |records: &super::Records| records["k"] == ("2".to_owned(), 3);
+        (records.len() == POOLS && records.values().all(last)).then_some(())
+    })
+    .await;
+    // A pool that is deleted leaves the others alone.
+    let developer = crate::signed::developer("cognito-identity");
+    let gone = json!({ "IdentityPoolId": guests[0].pool });
+    let answer = client
+        .identity(&developer, "DeleteIdentityPool", &gone)
+        .await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    write(&mut client, &guests[1], "k", "more").await;
+    until("the others go on", async || {
+        (envelopes(&out).last()?["syncCount"] == 4).then_some(())
+    })
+    .await;
+    let reader = format!("stream out of {}", guests[0].pool);
+    until("its lane is gone", async || {
+        let page = client.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        (!page.text().contains(&reader)).then_some(())
+    })
+    .await;
+}

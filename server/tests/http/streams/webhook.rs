@@ -4,6 +4,7 @@ use rustix::process::Signal;
 
 use super::receiver::{Mood, Receiver};
 use super::{configured, enable, listed, rebuilt, start, text, until, write};
+use crate::process::syncline;
 use crate::signed::Guest;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -76,6 +77,12 @@ async fn what_is_refused_for_good_is_set_aside_and_the_rest_arrives() {
         log.contains("set aside in data/set-aside/hook.ndjson"),
         "{log}"
     );
+    let check = syncline(home.path(), &["check", "--data", "data"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8(check.stdout).unwrap();
+    let words = "set-aside: events that sinks refused are in it";
+    assert!(said.contains(words), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
