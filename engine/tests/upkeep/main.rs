@@ -284,6 +284,11 @@ fn the_feed_reaches_back_as_far_as_told_and_named_readers_hold_it() {
     }
     assert_eq!(told, 400, "metadata is no news");
     assert_eq!(engine.readers()[0].commits, 0);
+    // What feeds do not tell of puts nobody behind, however old it gets.
+    put(&engine, "own", b"value");
+    scene.clock_forward(1000);
+    let lag = engine.readers().remove(0);
+    assert_eq!((lag.commits, lag.bytes, lag.milliseconds), (0, 0, 0));
     engine.maintain().unwrap();
     let Err(Error::Refusal(Refusal::CursorTooOld { floor })) = engine.feed(start).unwrap().read()
     else {
