@@ -41,6 +41,11 @@ impl Scene {
             count: 0,
         };
         scene.write(None, false).await;
+        // Else who follows from now on might be told of that, too.
+        let level = "syncline_reader_behind_commits{reader=\"push\"} 0";
+        while !scene.metrics().await.lines().any(|line| line == level) {
+            tokio::task::yield_now().await;
+        }
         scene
     }
 
