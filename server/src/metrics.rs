@@ -1,7 +1,7 @@
 //! What the server counts about itself, as Prometheus text.
 //!
-//! Labels come from closed sets only (operations, statuses, what is configured), never from a request, so that
-//! nobody can make the page grow.
+//! Labels come from closed sets only (operations, statuses, what is configured), never from a
+//! request, so that nobody can make the page grow.
 
 mod live;
 mod push;

@@ -162,6 +162,8 @@ def test_the_other_devices_are_told_by_webhook_sns_and_stream(make_server, servi
     user = developer.guest(pool)
     saves = user.dataset("saves")
     saves.update([replace("level", "1")])
+    # Else who follows from now on might be told of that, too.
+    until_push_is_level(server)
     writer = phone(user, "GCM", "token of the writer")
     other = phone(user, "GCM", "token of another")
     tablet = phone(user, "APNS", "ab" * 32)
@@ -197,6 +199,13 @@ def test_the_other_devices_are_told_by_webhook_sns_and_stream(make_server, servi
         messages = json.loads(service.has_seen(before + 1)[before][1])["messages"]
         heard |= {(message["deviceId"], message["syncCount"]) for message in messages}
         before += 1
+
+
+def until_push_is_level(server):
+    """Waits until the reader of the log has read everything."""
+    level = b'\nsyncline_reader_behind_commits{reader="push"} 0\n'
+    while level not in urllib.request.urlopen(server.url + "/metrics").read():
+        time.sleep(0.01)
 
 
 def sent(backend, count):

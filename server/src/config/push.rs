@@ -1,5 +1,7 @@
 //! Who delivers push messages: sections `[push."APPLICATION-ARN"]`.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Deserializer};
 
 use super::functions::{address, secret};
@@ -29,6 +31,13 @@ pub enum PushConfig {
         #[serde(deserialize_with = "needed")]
         secret_access_key: Secret,
     },
+    /// Firebase Cloud Messaging, for applications of the platform GCM.
+    Fcm {
+        /// The file of the service account, read again whenever a token is fetched.
+        service_account: PathBuf,
+        /// Where, if not Google's own.
+        endpoint_url: Option<String>,
+    },
 }
 
 impl PushConfig {
@@ -40,12 +49,21 @@ impl PushConfig {
             Self::Sns {
                 endpoint_url: Some(url),
                 ..
+            }
+            | Self::Fcm {
+                endpoint_url: Some(url),
+                ..
             } => url.clone(),
+            Self::Fcm { .. } => "https://fcm.googleapis.com".to_owned(),
             Self::Sns { region, .. } => format!("https://sns.{region}.amazonaws.com"),
         }
     }
 
     pub(super) fn check(&self, application: &str) -> Result<(), ConfigError> {
+        if matches!(self, Self::Fcm { .. }) && !application.contains(":app/GCM/") {
+            let why = format!("{application:?}: type fcm is for the platform GCM");
+            return refuse("[push]", why);
+        }
         match address(self.url()) {
             Ok(_) => Ok(()),
             Err(why) => refuse("[push]", format!("{application:?}: {why}")),

@@ -103,6 +103,10 @@ fn what_is_unknown_or_out_of_bounds_is_refused() {
             "[push.a]\ntype = \"webhook\"\nurl = \"x\"",
             "[push] \"a\": \"x\" must be http://",
         ),
+        (
+            "[push.a]\ntype = \"fcm\"\nservice_account = \"f\"",
+            "type fcm is for the platform GCM",
+        ),
         ("[functions.a]\nurl = \"x\"", "must be http://"),
     ] {
         let error = parse(text).unwrap_err();
@@ -131,7 +135,7 @@ fn the_example_the_variables_and_the_book_name_every_setting() {
     let text = whole_example();
     let config: Config = toml::from_str(&text).unwrap();
     assert_eq!(config.streams.len(), 4);
-    assert_eq!(config.push.len(), 2);
+    assert_eq!(config.push.len(), 3);
     assert_eq!(config.functions.len(), 2);
     assert_eq!(config.openid.len(), 2);
     let table: toml::Table = toml::from_str(&text).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use syncline_engine::{
-    Error, IdentityId, ModifiedBy, Note, Outcome, Patch, PatchOp, Proposal, Receipt, Record,
+    Error, IdentityId, Limit, ModifiedBy, Note, Outcome, Patch, PatchOp, Proposal, Receipt, Record,
     RecordKey, RecordValue, Refusal, SyncCount, Timestamp, Wish,
 };
 
@@ -80,11 +80,15 @@ pub(super) async fn update_records(
         };
         let receipt = commit(&site.store, proposal, claim).await;
         let receipt = receipt.map_err(|error| match error {
-            Error::Refusal(refusal @ Refusal::LimitExceeded { .. }) if triggered.changed => {
-                trigger::output(&format!(
-                    "What the function of the SyncTrigger answered cannot be stored: {refusal}"
-                ))
-            }
+            // Other limits are not the function's to keep.
+            Error::Refusal(
+                refusal @ Refusal::LimitExceeded {
+                    limit: Limit::RecordsPerDataset | Limit::DatasetBytes,
+                    ..
+                },
+            ) if triggered.changed => trigger::output(&format!(
+                "What the function of the SyncTrigger answered cannot be stored: {refusal}"
+            )),
             error => target.refused(caller, error),
         })?;
         written(&dataset.identity, receipt)?

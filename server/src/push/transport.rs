@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::fcm::Fcm;
 use super::message::{Parcel, Verdict};
 use super::sns::Sns;
 use super::webhook::Webhook;
@@ -21,6 +22,7 @@ pub(super) const CONNECTIONS: usize = 16;
 pub(super) enum Transport {
     Webhook(Webhook),
     Sns(Sns),
+    Fcm(Fcm),
 }
 
 impl Transport {
@@ -45,6 +47,9 @@ impl Transport {
                 access_key_id,
                 secret_access_key,
             )),
+            PushConfig::Fcm {
+                service_account, ..
+            } => Self::Fcm(Fcm::new(application, peer, service_account.clone())),
         }
     }
 
@@ -56,6 +61,7 @@ impl Transport {
         match self {
             Self::Webhook(webhook) => webhook.send(parcels, seconds).await,
             Self::Sns(sns) => sns.send(parcels, seconds).await,
+            Self::Fcm(fcm) => fcm.send(parcels, seconds).await,
         }
     }
 }

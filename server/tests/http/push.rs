@@ -1,5 +1,7 @@
 //! Push messages: who is told of a change, in which form, and what comes of failures.
 
+mod fcm;
+
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -39,6 +41,11 @@ impl Scene {
             count: 0,
         };
         scene.write(None, false).await;
+        // Else who follows from now on might be told of that, too.
+        let level = "syncline_reader_behind_commits{reader=\"push\"} 0";
+        while !scene.metrics().await.lines().any(|line| line == level) {
+            tokio::task::yield_now().await;
+        }
         scene
     }
 
@@ -109,9 +116,17 @@ impl Scene {
         page.text().to_owned()
     }
 
-    /// Waits until the metrics say so.
-    async fn until(&mut self, line: &str) {
-        while !self.metrics().await.lines().any(|found| found == line) {
+    /// Waits until so many messages of an application have had an outcome, or more.
+    async fn counted(&mut self, application: &str, outcome: &str, count: u32) {
+        let name = format!(
+            "syncline_push_messages_total{{application=\"{application}\",outcome=\"{outcome}\"}} "
+        );
+        loop {
+            let page = self.metrics().await;
+            let value = page.lines().find_map(|line| line.strip_prefix(&name));
+            if value.is_some_and(|value| value.parse::<u32>().unwrap() >= count) {
+                return;
+            }
             tokio::task::yield_now().await;
         }
     }
@@ -216,15 +231,10 @@ async fn what_fails_is_tried_again_and_only_the_last_count_counts() {
         scene.write(None, false).await;
     }
     service.answers(|_| Told::status(204));
-    let delivered =
-        format!("syncline_push_messages_total{{application=\"{GCM}\",outcome=\"delivered\"}} 1");
-    scene.until(&delivered).await;
+    scene.counted(GCM, "delivered", 1).await;
     let seen = service.seen();
     let last = told(&seen[seen.len() - 1..]);
     assert_eq!(last, json!([[device, "5"]]));
-    scene
-        .until(&format!("syncline_push_waiting{{application=\"{GCM}\"}} 0"))
-        .await;
 }
 
 #[tokio::test]
@@ -237,8 +247,7 @@ async fn a_device_whose_token_is_dead_is_dropped() {
     let answer = json!({ "deadDevices": [dead] });
     service.answers(move |_| Told::json(&answer));
     scene.write(None, false).await;
-    let line = format!("syncline_push_messages_total{{application=\"{GCM}\",outcome=\"dead\"}} 1");
-    scene.until(&line).await;
+    scene.counted(GCM, "dead", 1).await;
     scene
         .subscribe(&dead)
         .await
@@ -291,18 +300,14 @@ async fn sns_gets_an_endpoint_for_each_device_and_a_silent_message() {
     scene.follower("APNS", "alive").await;
     let dead = scene.follower("APNS", "dead").await;
     scene.write(None, false).await;
-    let count = |outcome: &str, count: u32| {
-        let labels = format!("application=\"{APNS}\",outcome=\"{outcome}\"");
-        format!("syncline_push_messages_total{{{labels}}} {count}")
-    };
-    scene.until(&count("delivered", 1)).await;
-    scene.until(&count("dead", 1)).await;
+    scene.counted(APNS, "delivered", 1).await;
+    scene.counted(APNS, "dead", 1).await;
     scene
         .subscribe(&dead)
         .await
         .exception(404, "ResourceNotFoundException");
     scene.write(None, false).await;
-    scene.until(&count("delivered", 2)).await;
+    scene.counted(APNS, "delivered", 2).await;
     let seen = service.seen();
     // The second message needed no endpoint of its own.
     assert_eq!(seen.len(), 5);

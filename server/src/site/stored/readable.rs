@@ -81,7 +81,7 @@ fn uuid(bytes: &[u8]) -> Option<(Uuid, &[u8])> {
 mod tests {
     use super::super::{
         Id, Login, developer_key, device_key, home_key, identity_key, login_key, pool_key,
-        sessions_key,
+        push_cursor_key, sessions_key,
     };
     use super::*;
 
@@ -115,6 +115,7 @@ mod tests {
                 ),
             ),
             (developer_key("AKIAX"), "the access key AKIAX".to_owned()),
+            (push_cursor_key(), "how far was pushed".to_owned()),
             (
                 MetadataKey::new(vec![200, 1]).unwrap(),
                 "\"\\xc8\\x01\"".to_owned(),

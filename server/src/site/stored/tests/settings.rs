@@ -160,3 +160,17 @@ fn devices_and_merges_are_pinned() {
         "0184a41aa6010000000000000064aaaabbbbcccc4ddd8eeeffff00001111",
     );
 }
+
+#[test]
+fn the_place_of_push_is_pinned() {
+    assert_eq!(hex(push_cursor_key().as_bytes()), "16");
+    let record = CursorRecord {
+        store: [7; 16],
+        sequence: 258,
+    };
+    golden(
+        &record,
+        "01350f172c070707070707070707070707070707070201000000000000",
+    );
+    assert_eq!(CursorRecord::from(record.cursor()), record);
+}
