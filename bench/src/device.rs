@@ -28,8 +28,8 @@ impl Device {
         })
     }
 
-    /// Bytes written to it since the machine was started, once all that waits was written; `None` if
-    /// there is no device.
+    /// Bytes written to it since the machine was started, once all that waits was written; `None`
+    /// if there is no device.
     pub fn written(&self) -> Result<Option<u64>> {
         let Some(counters) = &self.counters else {
             return Ok(None);

@@ -86,8 +86,8 @@ pub fn run(shared: &Shared, machine: &Machine, options: &HttpOptions) -> Result<
 fn describe(work: Work, sizes: &Sizes) -> String {
     let what = match work {
         Work::Update => format!(
-            "UpdateRecords of 1 record of {VALUE_BYTES} bytes; counts rose by exactly the number of \
-             200s and were the same after a restart"
+            "UpdateRecords of 1 record of {VALUE_BYTES} bytes; counts rose by exactly the number \
+             of 200s and were the same after a restart"
         ),
         Work::List => {
             format!("ListRecords of what is new, 1 record of {VALUE_BYTES} bytes")

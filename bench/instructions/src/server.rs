@@ -20,9 +20,8 @@ const SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 fn body() -> String {
     let value = "x".repeat(100);
     let token = "t".repeat(300);
-    format!(
-        r#"{{"RecordPatches":[{{"Op":"replace","Key":"level","Value":"{value}","SyncCount":7}}],"SyncSessionToken":"{token}"}}"#
-    )
+    let patch = format!(r#"{{"Op":"replace","Key":"level","Value":"{value}","SyncCount":7}}"#);
+    format!(r#"{{"RecordPatches":[{patch}],"SyncSessionToken":"{token}"}}"#)
 }
 
 /// Verifies the signature of an update, whose key of the day is known.

@@ -164,7 +164,8 @@ impl Arena {
         })
     }
 
-    /// Bytes of the body with which an echo's answer is as long as a real one, header block included.
+    /// Bytes of the body with which an echo's answer is as long as a real one, header block
+    /// included.
     fn equal_answer(&self, work: Work) -> Result<usize> {
         let plan = self.plan(work, 1, 1)?;
         let bytes = |address, plan| {
