@@ -80,6 +80,9 @@ pub fn comparison(title: &str, callers: &str, figures: &[Figure], ratios: &[Rati
             ]
         })
         .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
     table(
         "  ratios, round by round",
         &["", callers, "median", "(least..most)"],
