@@ -135,7 +135,9 @@ impl Job {
             Some(last) => {
                 publishing.after = Some((last.identity.to_string(), last.name.to_string()));
             }
-            // The commit that moved it last is the one that wrote the last dataset.
+            // The commit that moved it last is the one that wrote the last dataset. Without any,
+            // there is nothing that the sink could get.
+            None if publishing.datasets == 0 => publishing.written = Some(0),
             None => publishing.written = Some(self.version.get()),
         }
         let key = stored::publishing_key(self.pool.uuid);

@@ -137,3 +137,15 @@ async fn the_built_in_stream_has_it_with_the_last_commit() {
     let details = ended(&mut client, &guest.pool).await;
     assert_eq!(details["BulkPublishStatus"], "SUCCEEDED", "{details}");
 }
+
+#[tokio::test]
+async fn a_pool_without_datasets_is_published_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let running = start(home.path(), FILES);
+    let mut client = running.client().await;
+    let guest = Guest::new(&mut client).await;
+    enable(&mut client, &guest.pool, "out").await;
+    ask(&mut client, &guest.pool, "bulkpublish", &Value::Null).await;
+    let details = ended(&mut client, &guest.pool).await;
+    assert_eq!(details["BulkPublishStatus"], "SUCCEEDED", "{details}");
+}
