@@ -123,6 +123,14 @@ async fn it_is_complete_when_the_sink_has_it_and_fails_with_its_stream() {
     assert_eq!(details.get("BulkPublishCompleteTime"), None);
     let refused = try_ask(&mut client, &guest.pool, "bulkpublish", &Value::Null).await;
     refused.exception(400, "InvalidParameterException");
+    // Off and on again so fast that nobody sees it off: what was written the sink never gets.
+    enable(&mut client, &guest.pool, "hook").await;
+    ask(&mut client, &guest.pool, "bulkpublish", &Value::Null).await;
+    ask(&mut client, &guest.pool, "configuration", &body).await;
+    enable(&mut client, &guest.pool, "hook").await;
+    receiver.be(Mood::Well);
+    let details = ended(&mut client, &guest.pool).await;
+    assert_eq!(details["BulkPublishStatus"], "FAILED", "{details}");
 }
 
 #[tokio::test]
