@@ -59,9 +59,9 @@ impl Place {
             .as_ref()
             .is_some_and(|old| old.enabled_ms == streaming.enabled_ms);
         let resumes = site.config.streaming.resume;
+        let tail = site.store.engine().tail().sequence;
         let reachable = |old: &StreamCursorRecord| {
-            let tail = site.store.engine().tail();
-            old.cursor().store == head.store && old.cursor().sequence >= tail.sequence
+            old.cursor().store == head.store && old.cursor().sequence >= tail
         };
         let record = match old {
             Some(old) if same && old.cursor().store != head.store => {
@@ -71,12 +71,28 @@ impl Place {
                         .to_owned(),
                 ));
             }
-            Some(old) if same || resumes && reachable(&old) => old,
-            _ => StreamCursorRecord {
-                store: head.store.into_bytes(),
-                sequence: streaming.since.min(head.sequence).get(),
-                ..StreamCursorRecord::default()
-            },
+            // If the log does not reach back to it, the stream has lost what it was to tell.
+            Some(old) if same && old.stream == stream => old,
+            Some(old) if (same || resumes) && reachable(&old) => old,
+            // Nothing was lost of a stream that never told anything: it begins where it can.
+            old => {
+                let other = old.filter(|_| same).map(|old| old.cursor().sequence);
+                let since = other.unwrap_or(streaming.since).min(head.sequence);
+                if since < tail {
+                    tracing::warn!(
+                        %pool, stream,
+                        "the stream begins behind commit {tail}: changes from commit {} on were \
+                         made while it had no sink, or another one, and the log has them no more; \
+                         a BulkPublish tells the sink what there is",
+                        since.next()
+                    );
+                }
+                StreamCursorRecord {
+                    store: head.store.into_bytes(),
+                    sequence: since.max(tail).get(),
+                    ..StreamCursorRecord::default()
+                }
+            }
         };
         let is_stored = same && record.stream == stream;
         let record = StreamCursorRecord {
