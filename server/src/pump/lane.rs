@@ -328,12 +328,13 @@ impl Lane {
         let give_up = self.site.config.streaming.give_up();
         let failing = Duration::from_millis(now_ms.saturating_sub(trouble.since_ms));
         if failing >= give_up {
+            // Developers of the pool read the reason; what a sink says is the operator's.
+            tracing::error!(stream = name, %pool, "the sink is given up: {}", Chain(error));
             return Err(End::Broken(format!(
-                "The sink of the stream {name} took nothing for {} seconds; the last reason was: \
-                 {}. Changes behind commit {} were not told. Enable streaming again when it works, \
-                 and start a BulkPublish",
+                "The sink of the stream {name} took nothing for {} seconds; the server's log says \
+                 why. Changes behind commit {} were not told. Enable streaming again when it \
+                 works, and start a BulkPublish",
                 give_up.as_secs(),
-                Chain(error),
                 self.at
             )));
         }

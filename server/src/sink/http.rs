@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 use super::{Parcel, PutError};
-use crate::config::Secret;
+use crate::config::{Secret, shown_url};
 use crate::outbound::{Answer, Bounds, OutboundError, Peer, Post};
 use crate::webhook;
 
@@ -49,6 +49,7 @@ pub enum HttpSinkError {
 pub struct HttpSink {
     /// The name of the stream, as JSON.
     name: String,
+    /// The address, as far as it may be shown.
     url: String,
     secret: Secret,
     batch_events: usize,
@@ -68,13 +69,14 @@ impl HttpSink {
         batch_events: usize,
         timeout_ms: u64,
     ) -> Result<Self, HttpSinkError> {
+        let shown = shown_url(url).to_owned();
         let peer = Peer::new(url, CONNECTIONS_MAX).map_err(|source| HttpSinkError::Outbound {
-            url: url.to_owned(),
+            url: shown.clone(),
             source,
         })?;
         Ok(Self {
             name: serde_json::Value::from(name).to_string(),
-            url: url.to_owned(),
+            url: shown,
             secret,
             batch_events,
             peer,

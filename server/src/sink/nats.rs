@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use super::wave::{self, Bounds};
 use super::{Parcel, PutError};
+use crate::config::shown_url;
 
 /// Most messages under way at once, and their bytes.
 const WAVE: Bounds = Bounds {
@@ -114,7 +115,7 @@ impl NatsSink {
             .connection_timeout(TIMEOUT);
         let client = options.connect(&self.url).await;
         let client = client.map_err(|error| NatsSinkError::Connect {
-            url: self.url.clone(),
+            url: shown_url(&self.url).to_owned(),
             why: error.to_string(),
         })?;
         let mut made = jetstream::new(client);
@@ -124,7 +125,7 @@ impl NatsSink {
 
     fn failed(&self, why: &dyn Display) -> NatsSinkError {
         NatsSinkError::Publish {
-            url: self.url.clone(),
+            url: shown_url(&self.url).to_owned(),
             subject: self.subject.clone(),
             why: why.to_string(),
         }
