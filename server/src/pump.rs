@@ -113,10 +113,16 @@ impl Pump {
             async move { window.run(heard).await }
         });
         loop {
-            if let Err(error) = self.site.find_streams().await {
-                tracing::error!("looking for streams: {}", Chain(&error));
-            }
+            let found = self.site.find_streams().await;
             self.follow_streams().await;
+            match found {
+                // A lane that ends with a fault is begun again, and the log kept for it meanwhile.
+                Ok(()) => {
+                    let holds = &self.site.outflow.holds;
+                    holds.retain(|pool| self.lanes.contains_key(pool));
+                }
+                Err(error) => tracing::error!("looking for streams: {}", Chain(&error)),
+            }
             self.follow_publishes(&heard).await;
             tokio::select! {
                 () = self.site.outflow.touched() => {}
