@@ -108,11 +108,13 @@ impl Pump {
     /// everything is is stored.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let (say, heard) = phases();
-        let reading = tokio::spawn({
-            let (window, heard) = (Arc::clone(&self.window), heard.clone());
-            async move { window.run(heard).await }
-        });
+        let mut reading = self.read(&heard);
         loop {
+            if reading.is_finished() {
+                tracing::error!("who reads the log for streams ended, and is begun again");
+                self.window.jump();
+                reading = self.read(&heard);
+            }
             let found = self.site.find_streams().await;
             self.follow_streams().await;
             match found {
@@ -151,6 +153,12 @@ impl Pump {
             joined(job).await;
         }
         joined(reading).await;
+    }
+
+    /// Reads the log for all lanes.
+    fn read(&self, phases: &Phases) -> JoinHandle<()> {
+        let (window, phases) = (Arc::clone(&self.window), phases.clone());
+        tokio::spawn(async move { window.run(phases).await })
     }
 
     fn say(&self, phase: Phase) {
