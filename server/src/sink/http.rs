@@ -15,7 +15,7 @@ use crate::webhook;
 
 /// Posts of one stream under way at once, each of another pool.
 const CONNECTIONS_MAX: usize = 8;
-/// Longest answer that is read; only its beginning is told.
+/// How much of an answer is read; only its beginning is told.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How much of an answer the log shows.
 const SHOWN_CHARS: usize = 200;
@@ -101,7 +101,8 @@ impl HttpSink {
             bytes_max: ANSWER_BYTES_MAX,
             timeout: self.timeout,
         };
-        let posted = self.peer.post(post, bounds).await;
+        // What counts is the status, however much the receiver has to say.
+        let posted = self.peer.post_and_cut(post, bounds).await;
         let answer = posted.map_err(|source| HttpSinkError::Outbound {
             url: self.url.clone(),
             source,
