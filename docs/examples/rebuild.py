@@ -4,13 +4,15 @@
     python3 rebuild.py URL STREAM DATABASE          read what is there, and end
     python3 rebuild.py URL STREAM DATABASE --follow read on until it is stopped
     python3 rebuild.py URL STREAM DATABASE --compare read what is there, and compare with the server
+    python3 rebuild.py URL STREAM DATABASE --anew    forget the place, read from the oldest on
 
 Needs boto3, and the keys of a developer in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. URL is the
 server's, STREAM what CognitoStreams of the pool has as StreamName. The stream begins where it was
 enabled: call BulkPublish once, and it tells of what was there before, too.
 
 The place in the stream is stored in the transaction that stores what was read, so that a crash on
-either side repeats nothing and loses nothing.
+either side repeats nothing and loses nothing. If the stream says that changes are gone, or the
+server was restored, call BulkPublish and begin with --anew.
 """
 
 import json
@@ -22,7 +24,8 @@ import urllib.request
 import boto3
 from botocore.exceptions import ClientError
 
-GONE = ("ExpiredIteratorException", "InvalidArgumentException")
+EXPIRED = "ExpiredIteratorException"
+GONE = (EXPIRED, "InvalidArgumentException")
 SHARD = "shardId-000000000000"
 SCHEMA = """
 create table if not exists places (stream text primary key, number text not null);
@@ -44,15 +47,26 @@ class Rebuild:
 
     def __init__(self, path, stream):
         self.stream = stream
+        # Where to go on; whoever keeps reading misses nothing however quiet the stream is.
+        self.next = None
         self.database = sqlite3.connect(path)
         self.database.executescript(SCHEMA)
 
     def read(self, kinesis):
         """Reads up to the present; returns how many records there were."""
-        iterator, total = self.iterator(kinesis), 0
+        total = 0
         while True:
-            answer = kinesis.get_records(ShardIterator=iterator)
-            records, iterator = answer["Records"], answer["NextShardIterator"]
+            self.next = self.next or self.iterator(kinesis)
+            try:
+                answer = kinesis.get_records(ShardIterator=self.next)
+            except ClientError as error:
+                # One that was not used for five minutes: what was read last tells where to go on.
+                # If nothing was, it is not known whether anything is missing.
+                if error.response["Error"]["Code"] != EXPIRED or not self.place():
+                    raise
+                self.next = self.iterator(kinesis)
+                answer = kinesis.get_records(ShardIterator=self.next)
+            records, self.next = answer["Records"], answer["NextShardIterator"]
             if records:
                 self.apply(records)
                 total += len(records)
@@ -61,8 +75,7 @@ class Rebuild:
 
     def iterator(self, kinesis):
         """Behind what was read last, or where the stream begins."""
-        find = self.database.execute("select number from places where stream = ?", [self.stream])
-        found = find.fetchone()
+        found = self.place()
         where = {"ShardIteratorType": "TRIM_HORIZON"}
         if found:
             where = {
@@ -71,6 +84,15 @@ class Rebuild:
             }
         answer = kinesis.get_shard_iterator(StreamName=self.stream, ShardId=SHARD, **where)
         return answer["ShardIterator"]
+
+    def place(self):
+        """The number that was read last, in a row, or None."""
+        find = self.database.execute("select number from places where stream = ?", [self.stream])
+        return find.fetchone()
+
+    def forget_place(self):
+        with self.database:
+            self.database.execute("delete from places where stream = ?", [self.stream])
 
     def apply(self, records):
         """Takes over all of these records, or none."""
@@ -110,6 +132,11 @@ class Rebuild:
             found.setdefault(name, {})[key] = (value, count)
         return found
 
+    def identities(self, pool):
+        """Those of a pool of which there are records."""
+        find = "select distinct identity from records where pool = ?"
+        return {identity for (identity,) in self.database.execute(find, [pool])}
+
     def pools(self):
         return [pool for (pool,) in self.database.execute("select distinct pool from datasets")]
 
@@ -144,20 +171,27 @@ def differences(rebuild, url):
     sync, identities = client(url, "cognito-sync"), client(url, "cognito-identity")
     different, compared = [], 0
     for pool in rebuild.pools():
+        # Those that the server has no more must not be here, either.
+        left = rebuild.identities(pool)
         listing = {"IdentityPoolId": pool, "MaxResults": 60}
         while listing:
             page = identities.list_identities(**listing)
             for identity in (found["IdentityId"] for found in page["Identities"]):
                 compared += 1
+                left.discard(identity)
                 if rebuild.datasets(pool, identity) != on_server(sync, pool, identity):
                     different.append(identity)
             token = page.get("NextToken")
             listing = {**listing, "NextToken": token} if token else None
+        compared += len(left)
+        different.extend(sorted(left))
     return different, compared
 
 
 def main(url, stream, path, wish=None):
     rebuild, kinesis = Rebuild(path, stream), client(url, "kinesis")
+    if wish == "--anew":
+        rebuild.forget_place()
     while True:
         try:
             print(f"read {rebuild.read(kinesis)} records")

@@ -244,6 +244,19 @@ fn is_url(url: &str) -> bool {
     rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
 }
 
+/// The part of an address that anyone may see: where it leads to, without names and passwords
+/// before that and tokens behind it.
+#[must_use]
+pub fn shown_url(url: &str) -> &str {
+    let start = url.find("://").map_or(0, |at| at + 3);
+    let end = url[start..].find(['/', '?', '#']);
+    let end = end.map_or(url.len(), |at| start + at);
+    match url[start..end].rfind('@') {
+        Some(at) => &url[start + at + 1..end],
+        None => &url[..end],
+    }
+}
+
 /// An id is `<region>:<uuid>` in at most 55 bytes, and a uuid has 36.
 fn check_region(region: &str) -> Result<(), ConfigError> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';

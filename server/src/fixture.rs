@@ -12,7 +12,7 @@ use crate::config::{Config, RootKey, Secret};
 use crate::error::ApiError;
 use crate::routes::{IdentityOperation, Labels, SyncOperation};
 use crate::seal::tests::keys;
-use crate::site::{Clock, Site};
+use crate::site::{Clock, Holds, Site};
 use crate::{identity, ops};
 
 /// When tests begin.
@@ -180,7 +180,8 @@ fn open(
         secret: Secret::new("secret"),
         file: None,
     };
-    Site::open(engine, Arc::clone(config), keys(), root, clock).unwrap()
+    let holds = Holds::find(&engine);
+    Site::open(engine, holds, Arc::clone(config), keys(), root, clock).unwrap()
 }
 
 /// A signed-in user and the datasets that it sees.

@@ -108,15 +108,23 @@ impl Pump {
     /// everything is is stored.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let (say, heard) = phases();
-        let reading = tokio::spawn({
-            let (window, heard) = (Arc::clone(&self.window), heard.clone());
-            async move { window.run(heard).await }
-        });
+        let mut reading = self.read(&heard);
         loop {
-            if let Err(error) = self.site.find_streams().await {
-                tracing::error!("looking for streams: {}", Chain(&error));
+            if reading.is_finished() {
+                tracing::error!("who reads the log for streams ended, and is begun again");
+                self.window.jump();
+                reading = self.read(&heard);
             }
+            let found = self.site.find_streams().await;
             self.follow_streams().await;
+            match found {
+                // A lane that ends with a fault is begun again, and the log kept for it meanwhile.
+                Ok(()) => {
+                    let holds = &self.site.outflow.holds;
+                    holds.retain(|pool| self.lanes.contains_key(pool));
+                }
+                Err(error) => tracing::error!("looking for streams: {}", Chain(&error)),
+            }
             self.follow_publishes(&heard).await;
             tokio::select! {
                 () = self.site.outflow.touched() => {}
@@ -145,6 +153,12 @@ impl Pump {
             joined(job).await;
         }
         joined(reading).await;
+    }
+
+    /// Reads the log for all lanes.
+    fn read(&self, phases: &Phases) -> JoinHandle<()> {
+        let (window, phases) = (Arc::clone(&self.window), phases.clone());
+        tokio::spawn(async move { window.run(phases).await })
     }
 
     fn say(&self, phase: Phase) {

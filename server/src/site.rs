@@ -7,6 +7,7 @@ mod counts;
 mod developers;
 mod doomed;
 mod doors;
+mod holds;
 pub mod merged;
 mod outflow;
 mod store;
@@ -34,6 +35,7 @@ use crate::trigger::Triggers;
 
 pub use counts::Counts;
 pub use doors::Doors;
+pub use holds::Holds;
 pub use outflow::Outflow;
 pub use store::{Store, StoreLimits};
 pub use streams::{StreamingPool, Streams};
@@ -84,12 +86,14 @@ pub struct Site {
 }
 
 impl Site {
-    /// Puts a site together and rebuilds what it counts in memory. Blocks on the disk.
+    /// Puts a site together and rebuilds what it counts in memory. Blocks on the disk. `holds` are
+    /// of the engine, found before anything that takes long.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn open(
         engine: Engine,
+        holds: Holds,
         config: Arc<Config>,
         keys: Keys,
         root: RootKey,
@@ -115,7 +119,7 @@ impl Site {
             sessions: Spent::new(session::SPENT_MAX),
             guests,
             counts: Counts::default(),
-            outflow: Outflow::default(),
+            outflow: Outflow::new(holds),
             streams: Streams::default(),
             clock,
         };

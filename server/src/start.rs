@@ -13,7 +13,7 @@ use thiserror::Error;
 use crate::config::{Config, RootKey, RootKeyError};
 use crate::error::Chain;
 use crate::seal::{Keys, KeysError};
-use crate::site::Site;
+use crate::site::{Holds, Site};
 
 /// Why the server cannot start.
 #[derive(Debug, Error)]
@@ -72,10 +72,12 @@ pub fn open(
         source,
     };
     let engine = Engine::open(&directory, options(&config)).map_err(failed)?;
+    // The store begins to let go of its log at once.
+    let holds = Holds::find(&engine);
     report(engine.recovery());
     let keys = Keys::obtain(&directory).map_err(StartError::Keys)?;
     let root = RootKey::obtain(&directory, variable).map_err(StartError::RootKey)?;
-    Site::open(engine, config, keys, root, Arc::new(Timestamp::now)).map_err(failed)
+    Site::open(engine, holds, config, keys, root, Arc::new(Timestamp::now)).map_err(failed)
 }
 
 /// What to do about it, where that is known.
@@ -148,4 +150,54 @@ fn report(recovery: &Recovery) {
         %store, created, clean, ?checkpoint, commits, segments, bytes, elapsed_ms,
         "store opened"
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use syncline_engine::{Expected, Proposal, Wish};
+
+    use super::*;
+    use crate::site::stored::{self, StreamCursorRecord};
+
+    #[tokio::test]
+    async fn the_log_is_kept_for_streams_before_anything_delivers() {
+        let home = tempfile::tempdir().unwrap();
+        let config = Arc::new(Config {
+            data: home.path().join("data"),
+            ..Config::default()
+        });
+        let site = open(Arc::clone(&config), |_| None).unwrap();
+        let pool = stored::Id::new("us-east-1");
+        let record = StreamCursorRecord {
+            stream: "out".to_owned(),
+            store: site.store.engine().head().store.into_bytes(),
+            ..StreamCursorRecord::default()
+        };
+        let put = |key, value| Wish::PutMetadata {
+            key,
+            value,
+            expected: Expected::Nothing,
+        };
+        let proposal = Proposal {
+            wishes: vec![
+                put(stored::pool_key(&pool), stored::encode(&0_u8).unwrap()),
+                put(
+                    stored::stream_cursor_key(pool.uuid),
+                    stored::encode(&record).unwrap(),
+                ),
+            ],
+            ..Proposal::default()
+        };
+        site.store.commit(proposal).await.unwrap();
+        site.close().await.unwrap();
+        drop(site);
+        let site = open(config, |_| None).unwrap();
+        let readers = site.store.engine().readers();
+        let names: Vec<&str> = readers.iter().map(|reader| &*reader.name).collect();
+        assert_eq!(names, [format!("stream out of {pool}")]);
+        // It ends with the stream.
+        site.outflow.holds.retain(|_| false);
+        assert_eq!(site.store.engine().readers(), []);
+        site.close().await.unwrap();
+    }
 }

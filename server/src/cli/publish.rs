@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use indicatif::ProgressBar;
 use serde_json::json;
+use sha2::{Digest, Sha256};
 use syncline_engine::{
     Cursor, Engine, Error as EngineError, Exported, FeedCommit, PoolId, Refusal, Scope, Sequence,
 };
@@ -15,6 +16,7 @@ use syncline_server::sink::{BATCH_BYTES_MAX, Parcel, PutError, Sink};
 use syncline_server::site::stored;
 use syncline_server::stream::{Event, EventId, Told, events};
 use tokio::runtime::Runtime;
+use uuid::Uuid;
 
 use super::place::Place;
 use super::progress::bar;
@@ -25,7 +27,7 @@ use super::stopped::open;
 const TRIES: u32 = 10;
 const WAIT: Duration = Duration::from_secs(1);
 /// The index of a snapshot's first event. No commit has so many, so that ids of a snapshot are
-/// never those of changes; a snapshot of the same moment has the same ids.
+/// never those of changes; a snapshot of a pool at the same moment has the same ids.
 const SNAPSHOT_INDEX: u32 = 1_000_000;
 
 /// What to send, and where to.
@@ -130,7 +132,7 @@ fn snapshot(
         records.retain(|record| record.value.is_some());
         let event = Event {
             id: EventId {
-                store: cursor.store,
+                store: of_pool(cursor.store, pool),
                 sequence: cursor.sequence,
                 index,
             },
@@ -147,6 +149,18 @@ fn snapshot(
     }
     sending.put("begin again with --snapshot")?;
     Ok(cursor.sequence)
+}
+
+/// What stands for the store in the ids of a pool's snapshot. Each pool has another, since all of
+/// them may be sent at the same commit, to a consumer that drops repeats by their ids.
+fn of_pool(store: Uuid, pool: PoolId) -> Uuid {
+    let mut hasher = Sha256::new();
+    hasher.update(store.as_bytes());
+    hasher.update(pool.as_str());
+    let hash: [u8; 32] = hasher.finalize().into();
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hash[..16]);
+    Uuid::from_bytes(bytes)
 }
 
 /// Sends the changes of a pool behind a commit.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
 
-use super::{ConfigError, Secret, is_url, refuse};
+use super::{ConfigError, Secret, is_url, refuse, shown_url};
 
 /// Most streams.
 const STREAMS_MAX: usize = 1000;
@@ -131,9 +131,11 @@ impl StreamConfig {
     pub fn describe(&self) -> String {
         match self {
             Self::File { path, .. } => format!("files in {}", path.display()),
-            Self::Http { url, .. } => format!("posts to {url}"),
+            Self::Http { url, .. } => format!("posts to {}", shown_url(url)),
             Self::Kinesis { stream_name, .. } => format!("the Kinesis stream {stream_name}"),
-            Self::Nats { url, subject } => format!("the subject {subject} of {url}"),
+            Self::Nats { url, subject } => {
+                format!("the subject {subject} of {}", shown_url(url))
+            }
         }
     }
 
@@ -262,6 +264,18 @@ mod tests {
     fn check(text: &str) -> Result<(), String> {
         let config: Config = toml::from_str(text).map_err(|error| error.to_string())?;
         config.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn no_secret_of_an_address_is_shown() {
+        for (url, shown) in [
+            ("https://h:1/hooks/token?a=b", "https://h:1"),
+            ("http://user:pass@h/x@y", "h"),
+            ("nats://user:p@ss@h:4222", "h:4222"),
+            ("nats://h", "nats://h"),
+        ] {
+            assert_eq!(super::shown_url(url), shown);
+        }
     }
 
     #[test]

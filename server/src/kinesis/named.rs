@@ -67,10 +67,10 @@ impl Named {
         operation: KinesisOperation,
         name: String,
     ) -> Result<Self, ApiError> {
-        let mut pools = pools_of(site, &name);
+        let mut pools = pools_of(site, caller, &name);
         if pools.is_empty() {
             site.find_streams().await?;
-            pools = pools_of(site, &name);
+            pools = pools_of(site, caller, &name);
         }
         let action = format!("kinesis:{}", operation.name());
         let ids = pools.iter().map(|pool| pool.pool.as_str());
@@ -114,10 +114,21 @@ pub(super) fn arn(site: &Site, name: &str) -> String {
     )
 }
 
-fn pools_of(site: &Site, name: &str) -> Vec<StreamingPool> {
-    match is_built_in(site, name) {
+/// The pools of a stream, for a developer's key those that it reaches: whoever else names the
+/// stream for a pool of his own takes nothing from it.
+fn pools_of(site: &Site, caller: &Caller, name: &str) -> Vec<StreamingPool> {
+    let mut pools = match is_built_in(site, name) {
         true => site.pools_of_stream(name),
         false => Vec::new(),
+    };
+    keep_reached(caller, &mut pools);
+    pools
+}
+
+/// Leaves the pools that a developer's key reaches.
+pub(super) fn keep_reached(caller: &Caller, pools: &mut Vec<StreamingPool>) {
+    if let Caller::Developer(developer) = caller {
+        pools.retain(|pool| developer.reaches(pool.pool.as_str()));
     }
 }
 

@@ -43,9 +43,13 @@ pub(super) async fn list(
             break;
         };
         after = Some(last.clone());
-        found.extend(more.into_iter().filter(|(name, pools)| {
+        found.extend(more.into_iter().filter_map(|(name, mut pools)| {
+            named::keep_reached(caller, &mut pools);
             let ids = pools.iter().map(|pool| pool.pool.as_str());
-            named::is_built_in(site, name) && access::reaches(caller, ids)
+            let is_shown = named::is_built_in(site, &name)
+                && !pools.is_empty()
+                && access::reaches(caller, ids);
+            is_shown.then_some((name, pools))
         }));
     }
     let has_more_streams = found.len() > wanted;

@@ -346,6 +346,14 @@ async fn an_iterator_outlives_a_restart_and_one_key_does_not_read_for_another() 
         }))
     };
     let (own, other) = (held(&pool), held("us-east-1:other"));
+    // Whoever names the stream for a pool of his own takes nothing from it.
+    let intruder = fixture.pool().await;
+    stream(&fixture, &intruder, "changes", "ENABLED").await;
+    let of_intruder = fixture.guest(&intruder).await;
+    put(&of_intruder, "b", 0).await;
+    let body = json!({ "ShardIterator": first });
+    let page = ask_as(&fixture, &own, KinesisOperation::GetRecords, body).await;
+    assert_eq!(told(&page.unwrap()), pairs(&[("a", 1)]));
     for (operation, body) in [
         (
             KinesisOperation::GetRecords,

@@ -9,7 +9,8 @@ use super::change::{Change, Unchanged};
 use super::{Target, configuration, no_pool};
 use crate::error::ApiError;
 use crate::site::Site;
-use crate::site::stored::{self, BulkPublishRecord, BulkPublishStatus, PublishingRecord};
+use crate::site::stored::{self, BulkPublishRecord, BulkPublishStatus};
+use crate::site::stored::{PublishingRecord, StreamRecord};
 use crate::wire::{EpochSeconds, settings as wire};
 
 /// Begins a bulk publish.
@@ -31,6 +32,11 @@ pub(super) async fn start(
              (SetIdentityPoolConfiguration)"
         )));
     };
+    let beginning = site
+        .load::<StreamRecord>(stored::stream_key(id.uuid))
+        .await?;
+    let enabled_ms = beginning.map_or(0, |(record, _)| record.enabled_ms);
+    let store = site.store.engine().head().store.into_bytes();
     let change = Change {
         site,
         key: stored::bulk_publish_key(id.uuid),
@@ -44,6 +50,8 @@ pub(super) async fn start(
     let changed = change.make_with(begin, |_, _| {
         let record = PublishingRecord {
             stream: stream.clone(),
+            enabled_ms,
+            store,
             ..PublishingRecord::default()
         };
         Ok(vec![Wish::PutMetadata {

@@ -53,6 +53,26 @@ pub(super) async fn body(
     Ok(body.to_bytes())
 }
 
+/// The beginning of the body of an answer, and whether that is all of it.
+pub(super) async fn beginning(
+    response: Response<Incoming>,
+    bytes_max: usize,
+) -> Result<(Bytes, bool), OutboundError> {
+    let mut body = response.into_body();
+    let mut read = Vec::new();
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| OutboundError::Exchange(error.into()))?;
+        let data = frame.into_data().unwrap_or_default();
+        let room = bytes_max - read.len();
+        if data.len() > room {
+            read.extend_from_slice(&data[..room]);
+            return Ok((read.into(), false));
+        }
+        read.extend_from_slice(&data);
+    }
+    Ok((read.into(), true))
+}
+
 /// What sending a request says.
 pub(super) async fn send(
     connection: &mut Connection,

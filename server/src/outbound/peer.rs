@@ -114,12 +114,35 @@ impl Peer {
     /// Unless a whole answer within the bounds came in time. Whether the peer has seen the
     /// request is then unknown, but for [`OutboundError::Connect`] and [`OutboundError::Tls`].
     pub async fn post(&self, post: Post, bounds: Bounds) -> Result<Answer, OutboundError> {
-        tokio::time::timeout(bounds.timeout, self.exchange(post, bounds.bytes_max))
+        self.post_within(post, bounds, false).await
+    }
+
+    /// Posts for the status above all: an answer that is too long is cut, and its connection given
+    /// up.
+    ///
+    /// # Errors
+    /// Those of [`Peer::post`], but for the length of the answer.
+    pub async fn post_and_cut(&self, post: Post, bounds: Bounds) -> Result<Answer, OutboundError> {
+        self.post_within(post, bounds, true).await
+    }
+
+    async fn post_within(
+        &self,
+        post: Post,
+        bounds: Bounds,
+        cuts: bool,
+    ) -> Result<Answer, OutboundError> {
+        tokio::time::timeout(bounds.timeout, self.exchange(post, bounds.bytes_max, cuts))
             .await
             .unwrap_or(Err(OutboundError::Late(bounds.timeout)))
     }
 
-    async fn exchange(&self, post: Post, bytes_max: usize) -> Result<Answer, OutboundError> {
+    async fn exchange(
+        &self,
+        post: Post,
+        bytes_max: usize,
+        cuts: bool,
+    ) -> Result<Answer, OutboundError> {
         let _room = self
             .room
             .acquire()
@@ -131,7 +154,7 @@ impl Peer {
                 continue;
             }
             match idle.try_send_request(request).await {
-                Ok(response) => return self.answer(idle, response, bytes_max).await,
+                Ok(response) => return self.answer(idle, response, bytes_max, cuts).await,
                 Err(mut failed) => match failed.take_message() {
                     // It closed while nothing was sent on it yet.
                     Some(unsent) => request = unsent,
@@ -141,7 +164,7 @@ impl Peer {
         }
         let mut fresh = connection::connect(&self.address).await?;
         let response = connection::send(&mut fresh, request).await?;
-        self.answer(fresh, response, bytes_max).await
+        self.answer(fresh, response, bytes_max, cuts).await
     }
 
     async fn answer(
@@ -149,10 +172,16 @@ impl Peer {
         connection: Connection,
         response: hyper::Response<hyper::body::Incoming>,
         bytes_max: usize,
+        cuts: bool,
     ) -> Result<Answer, OutboundError> {
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = connection::body(response, bytes_max).await?;
-        self.keep(connection);
+        let (body, is_whole) = match cuts {
+            true => connection::beginning(response, bytes_max).await?,
+            false => (connection::body(response, bytes_max).await?, true),
+        };
+        if is_whole {
+            self.keep(connection);
+        }
         Ok(Answer {
             status,
             headers,

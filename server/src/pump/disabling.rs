@@ -7,7 +7,7 @@ use syncline_engine::{Error, Expected, Proposal, Refusal, Wish};
 
 use super::phase::Phases;
 use crate::error::Chain;
-use crate::site::stored::{self, ConfigurationRecord, StreamingStatus};
+use crate::site::stored::{self, ConfigurationRecord, StreamRecord, StreamingStatus};
 use crate::site::{Site, StreamingPool};
 
 /// Longest reason that is kept, in bytes: what the configuration of a pool has room for.
@@ -57,6 +57,13 @@ async fn attempt(
         let Some((mut record, version)) = loaded.map_err(|error| error.message)? else {
             return Ok(());
         };
+        // Both are written by one commit, whose version this one insists on.
+        let key_of_beginning = stored::stream_key(pool.uuid);
+        let beginning = site.load::<StreamRecord>(key_of_beginning).await;
+        let beginning = beginning.map_err(|error| error.message)?;
+        if beginning.map_or(0, |(beginning, _)| beginning.enabled_ms) != streaming.enabled_ms {
+            return Ok(());
+        }
         let streams = record.streams.as_mut().filter(|streams| {
             streams.status == Some(StreamingStatus::Enabled)
                 && streams.name.as_deref() == Some(stream)

@@ -199,8 +199,8 @@ impl Lane {
     async fn deliver(&mut self, taken: Taken) -> Result<Result<(), Reason>, End> {
         let mut events = taken.events.into_iter().peekable();
         while events.peek().is_some() {
-            let mut batch = Vec::new();
-            let (mut bytes, mut last) = (0, None);
+            let (mut batch, mut parcels) = (Vec::new(), Vec::new());
+            let mut bytes = 0;
             while let Some(event) = events.peek()
                 && batch.len() < self.outlet.sink.batch_events()
             {
@@ -209,11 +209,11 @@ impl Lane {
                     break;
                 }
                 bytes += parcel.envelope.len();
-                batch.push(parcel);
-                last = events.next();
+                parcels.push(parcel);
+                batch.extend(events.next());
             }
-            match self.put(batch).await? {
-                Ok(()) => self.took(last.as_deref()).await?,
+            match self.put(&batch, parcels).await? {
+                Ok(()) => self.took(batch.last().map(Arc::as_ref)).await?,
                 failed => return Ok(failed),
             }
         }
@@ -228,27 +228,32 @@ impl Lane {
     }
 
     /// Puts a batch; if the sink refuses it, each of its events by itself, and what it refuses
-    /// then is set aside.
-    async fn put(&mut self, batch: Vec<Parcel>) -> Result<Result<(), Reason>, End> {
-        let number = batch.len();
-        let parcels = batch.clone();
-        match self.offer(batch).await? {
+    /// then is set aside. Events that are done with do not come again with those that are not.
+    async fn put(
+        &mut self,
+        batch: &[Arc<Event>],
+        parcels: Vec<Parcel>,
+    ) -> Result<Result<(), Reason>, End> {
+        match self.offer(parcels).await? {
             Ok(()) => return Ok(Ok(())),
             Err(PutError::Trouble(error)) => return Ok(Err(error)),
-            Err(PutError::Refused(error)) if number == 1 => {
-                return self.set_aside(parcels, &*error).await;
+            Err(PutError::Refused(error)) if batch.len() == 1 => {
+                return self.set_aside(self.parcel(&batch[0]), &*error).await;
             }
             Err(PutError::Refused(_)) => self.outlet.tally.retries.inc(),
         };
-        for parcel in parcels {
-            let put = match self.offer(vec![parcel.clone()]).await? {
+        for event in batch {
+            let put = match self.offer(vec![self.parcel(event)]).await? {
                 Ok(()) => Ok(()),
                 Err(PutError::Trouble(error)) => Err(error),
-                Err(PutError::Refused(error)) => self.set_aside(vec![parcel], &*error).await?,
+                Err(PutError::Refused(error)) => {
+                    self.set_aside(self.parcel(event), &*error).await?
+                }
             };
             if put.is_err() {
                 return Ok(put);
             }
+            self.took(Some(event)).await?;
         }
         Ok(Ok(()))
     }
@@ -267,21 +272,19 @@ impl Lane {
 
     async fn set_aside(
         &mut self,
-        parcels: Vec<Parcel>,
+        parcel: Parcel,
         refusal: &(dyn std::error::Error + Send + Sync + 'static),
     ) -> Result<Result<(), Reason>, End> {
         let (outlet, pool) = (Arc::clone(&self.outlet), self.id.clone());
         let reason = Chain(refusal).to_string();
         let adding = tokio::task::spawn_blocking(move || {
-            for parcel in parcels {
-                outlet.aside.add(&parcel, &reason)?;
-                outlet.tally.set_aside.inc();
-                let file = outlet.aside.path().display();
-                tracing::error!(
-                    stream = outlet.name, %pool, event = %parcel.id,
-                    "the sink refused an event for good, it is set aside in {file}: {reason}"
-                );
-            }
+            outlet.aside.add(&parcel, &reason)?;
+            outlet.tally.set_aside.inc();
+            let file = outlet.aside.path().display();
+            tracing::error!(
+                stream = outlet.name, %pool, event = %parcel.id,
+                "the sink refused an event for good, it is set aside in {file}: {reason}"
+            );
             Ok(())
         });
         match adding.await {
@@ -328,12 +331,13 @@ impl Lane {
         let give_up = self.site.config.streaming.give_up();
         let failing = Duration::from_millis(now_ms.saturating_sub(trouble.since_ms));
         if failing >= give_up {
+            // Developers of the pool read the reason; what a sink says is the operator's.
+            tracing::error!(stream = name, %pool, "the sink is given up: {}", Chain(error));
             return Err(End::Broken(format!(
-                "The sink of the stream {name} took nothing for {} seconds; the last reason was: \
-                 {}. Changes behind commit {} were not told. Enable streaming again when it works, \
-                 and start a BulkPublish",
+                "The sink of the stream {name} took nothing for {} seconds; the server's log says \
+                 why. Changes behind commit {} were not told. Enable streaming again when it \
+                 works, and start a BulkPublish",
                 give_up.as_secs(),
-                Chain(error),
                 self.at
             )));
         }

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use syncline_engine::{Error, Expected, Feed, Proposal, Refusal, Sequence, Wish};
+use syncline_engine::{Error, Expected, PoolId, Proposal, Refusal, Sequence, Wish};
 
 use super::End;
 use crate::error::Chain;
@@ -23,6 +23,7 @@ const SELDOM: Duration = Duration::from_secs(10);
 pub(super) struct Place {
     site: Arc<Site>,
     pool: stored::Id,
+    pool_id: PoolId,
     /// What is to be stored, and held.
     record: StreamCursorRecord,
     /// Whether it is stored.
@@ -32,8 +33,6 @@ pub(super) struct Place {
     stored_at: Instant,
     /// Whether something was delivered since.
     delivered: bool,
-    /// Keeps the log from here on.
-    _hold: Feed,
 }
 
 impl Place {
@@ -59,9 +58,9 @@ impl Place {
             .as_ref()
             .is_some_and(|old| old.enabled_ms == streaming.enabled_ms);
         let resumes = site.config.streaming.resume;
+        let tail = site.store.engine().tail().sequence;
         let reachable = |old: &StreamCursorRecord| {
-            let tail = site.store.engine().tail();
-            old.cursor().store == head.store && old.cursor().sequence >= tail.sequence
+            old.cursor().store == head.store && old.cursor().sequence >= tail
         };
         let record = match old {
             Some(old) if same && old.cursor().store != head.store => {
@@ -71,12 +70,28 @@ impl Place {
                         .to_owned(),
                 ));
             }
-            Some(old) if same || resumes && reachable(&old) => old,
-            _ => StreamCursorRecord {
-                store: head.store.into_bytes(),
-                sequence: streaming.since.min(head.sequence).get(),
-                ..StreamCursorRecord::default()
-            },
+            // If the log does not reach back to it, the stream has lost what it was to tell.
+            Some(old) if same && old.stream == stream => old,
+            Some(old) if (same || resumes) && reachable(&old) => old,
+            // Nothing was lost of a stream that never told anything: it begins where it can.
+            old => {
+                let other = old.filter(|_| same).map(|old| old.cursor().sequence);
+                let since = other.unwrap_or(streaming.since).min(head.sequence);
+                if since < tail {
+                    tracing::warn!(
+                        %pool, stream,
+                        "the stream begins behind commit {tail}: changes from commit {} on were \
+                         made while it had no sink, or another one, and the log has them no more; \
+                         a BulkPublish tells the sink what there is",
+                        since.next()
+                    );
+                }
+                StreamCursorRecord {
+                    store: head.store.into_bytes(),
+                    sequence: since.max(tail).get(),
+                    ..StreamCursorRecord::default()
+                }
+            }
         };
         let is_stored = same && record.stream == stream;
         let record = StreamCursorRecord {
@@ -86,17 +101,18 @@ impl Place {
             failing_since_ms: record.failing_since_ms.filter(|_| is_stored),
             ..record
         };
-        let hold = hold(site, pool, &record)?;
-        Ok(Self {
+        let place = Self {
             site: Arc::clone(site),
             pool: pool.clone(),
+            pool_id: streaming.pool,
             record,
             is_stored,
             expected,
             stored_at: Instant::now(),
             delivered: false,
-            _hold: hold,
-        })
+        };
+        place.hold(&place.record)?;
+        Ok(place)
     }
 
     /// The last commit that is delivered, as it is stored or will be.
@@ -169,7 +185,7 @@ impl Place {
         match self.site.store.commit(proposal).await {
             Ok(receipt) => {
                 self.expected = Expected::Version(receipt.sequence);
-                self._hold = hold(&self.site, &self.pool, &record)?;
+                self.hold(&record)?;
                 self.record = record;
                 self.is_stored = true;
                 self.delivered = false;
@@ -186,13 +202,11 @@ impl Place {
             }
         }
     }
-}
 
-/// A reader with a name that keeps what is behind the place.
-fn hold(site: &Site, pool: &stored::Id, record: &StreamCursorRecord) -> Result<Feed, End> {
-    let name = format!("stream {} of {pool}", record.stream);
-    match site.store.engine().feed(record.cursor()) {
-        Ok(feed) => Ok(feed.named(&name)),
-        Err(error) => Err(End::Fault(Chain(&error).to_string())),
+    /// Keeps the log from there on, until the pool does not stream any more.
+    fn hold(&self, record: &StreamCursorRecord) -> Result<(), End> {
+        let holds = &self.site.outflow.holds;
+        let held = holds.set(self.site.store.engine(), self.pool_id, record);
+        held.map_err(|error| End::Fault(Chain(&error).to_string()))
     }
 }

@@ -95,7 +95,7 @@ async fn write_and_wait(job: &mut Job) -> Result<(), Lost> {
     let mut tries = 0;
     while !job.is_written() {
         job.check_stream().await?;
-        wait_for_readers(job.site()).await;
+        wait_for_readers(job).await?;
         let batch = Batch::next(job.site(), job.pool(), job.after(), tries >= TRIES).await?;
         let began = Instant::now();
         let bytes = batch.bytes;
@@ -121,7 +121,8 @@ async fn write_and_wait(job: &mut Job) -> Result<(), Lost> {
 }
 
 /// Waits while somebody who reads the log is so far behind that more might cost him his place.
-async fn wait_for_readers(site: &Site) {
+async fn wait_for_readers(job: &Job) -> Result<(), Lost> {
+    let site = job.site();
     let engine = &site.config.engine;
     let bytes = (engine.feed_retention_bytes / 2).max(LAG_BYTES_MIN);
     let retention_ms = u64::try_from(engine.feed_retention().as_millis()).unwrap_or(u64::MAX);
@@ -133,7 +134,7 @@ async fn wait_for_readers(site: &Site) {
             .iter()
             .find(|reader| reader.bytes > bytes || reader.milliseconds > ms && reader.commits > 0);
         let Some(slow) = slow else {
-            return;
+            return Ok(());
         };
         if !said {
             said = true;
@@ -143,6 +144,7 @@ async fn wait_for_readers(site: &Site) {
             );
         }
         tokio::time::sleep(LOOK_AGAIN).await;
+        job.check_stream().await?;
     }
 }
 

@@ -196,7 +196,14 @@ impl Window {
                 Some(feed) if Feed::cursor(&feed).sequence == end => feed,
                 _ => match self.engine.feed(self.cursor(end)) {
                     Ok(feed) => feed,
-                    Err(error) => return tracing::error!("following the log: {}", Chain(&error)),
+                    Err(error) => {
+                        tracing::error!("following the log: {}", Chain(&error));
+                        self.jump();
+                        tokio::select! {
+                            () = tokio::time::sleep(AGAIN) => continue,
+                            () = phases.stopped() => return,
+                        }
+                    }
                 },
             };
             tokio::select! {
@@ -251,7 +258,7 @@ impl Window {
 
     /// The log went on without this reader: those that it read for find out by themselves what that
     /// means for them.
-    fn jump(&self) {
+    pub(super) fn jump(&self) {
         let head = self.engine.head().sequence;
         let mut inner = self.lock();
         inner.restart(head);

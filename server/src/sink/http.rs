@@ -9,13 +9,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 use super::{Parcel, PutError};
-use crate::config::Secret;
+use crate::config::{Secret, shown_url};
 use crate::outbound::{Answer, Bounds, OutboundError, Peer, Post};
 use crate::webhook;
 
 /// Posts of one stream under way at once, each of another pool.
 const CONNECTIONS_MAX: usize = 8;
-/// Longest answer that is read; only its beginning is told.
+/// How much of an answer is read; only its beginning is told.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// How much of an answer the log shows.
 const SHOWN_CHARS: usize = 200;
@@ -49,6 +49,7 @@ pub enum HttpSinkError {
 pub struct HttpSink {
     /// The name of the stream, as JSON.
     name: String,
+    /// The address, as far as it may be shown.
     url: String,
     secret: Secret,
     batch_events: usize,
@@ -68,13 +69,14 @@ impl HttpSink {
         batch_events: usize,
         timeout_ms: u64,
     ) -> Result<Self, HttpSinkError> {
+        let shown = shown_url(url).to_owned();
         let peer = Peer::new(url, CONNECTIONS_MAX).map_err(|source| HttpSinkError::Outbound {
-            url: url.to_owned(),
+            url: shown.clone(),
             source,
         })?;
         Ok(Self {
             name: serde_json::Value::from(name).to_string(),
-            url: url.to_owned(),
+            url: shown,
             secret,
             batch_events,
             peer,
@@ -99,7 +101,8 @@ impl HttpSink {
             bytes_max: ANSWER_BYTES_MAX,
             timeout: self.timeout,
         };
-        let posted = self.peer.post(post, bounds).await;
+        // What counts is the status, however much the receiver has to say.
+        let posted = self.peer.post_and_cut(post, bounds).await;
         let answer = posted.map_err(|source| HttpSinkError::Outbound {
             url: self.url.clone(),
             source,

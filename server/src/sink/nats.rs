@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 
 use super::wave::{self, Bounds};
 use super::{Parcel, PutError};
+use crate::config::shown_url;
 
 /// Most messages under way at once, and their bytes.
 const WAVE: Bounds = Bounds {
@@ -23,6 +24,11 @@ const WAVE: Bounds = Bounds {
 pub(super) const MESSAGE_BYTES_MAX: usize = (1 << 20) - 1024;
 /// How long connecting, and an acknowledgement, may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
+/// Messages that wait to be sent. Those of a server that is gone are dropped with the connection:
+/// the stream puts them again, perhaps much later, and nothing must come before that.
+const CLIENT_MESSAGES: usize = 512;
+/// How often the client itself connects again: the stream does it, with waits of its own.
+const RECONNECTS: usize = 1;
 /// How JetStream knows repeats.
 const ID_HEADER: &str = "Nats-Msg-Id";
 
@@ -63,7 +69,7 @@ pub enum NatsSinkError {
 pub struct NatsSink {
     url: String,
     subject: String,
-    /// Connected with the first batch; the client connects again by itself.
+    /// Connected with the first batch, and with the next one after one that failed.
     context: Mutex<Option<Context>>,
 }
 
@@ -84,6 +90,14 @@ impl NatsSink {
             return Err(NatsSinkError::TooLarge { bytes });
         }
         let context = self.context().await?;
+        let put = self.put_to(&context, batch).await;
+        if put.is_err() {
+            *self.context.lock().await = None;
+        }
+        put
+    }
+
+    async fn put_to(&self, context: &Context, batch: &[Parcel]) -> Result<(), NatsSinkError> {
         let mut left: Vec<&Parcel> = batch.iter().collect();
         while !left.is_empty() {
             let (now, later) = wave::next(left, WAVE);
@@ -111,10 +125,12 @@ impl NatsSink {
         }
         let options = ConnectOptions::new()
             .name("syncline")
-            .connection_timeout(TIMEOUT);
+            .connection_timeout(TIMEOUT)
+            .client_capacity(CLIENT_MESSAGES)
+            .max_reconnects(RECONNECTS);
         let client = options.connect(&self.url).await;
         let client = client.map_err(|error| NatsSinkError::Connect {
-            url: self.url.clone(),
+            url: shown_url(&self.url).to_owned(),
             why: error.to_string(),
         })?;
         let mut made = jetstream::new(client);
@@ -124,7 +140,7 @@ impl NatsSink {
 
     fn failed(&self, why: &dyn Display) -> NatsSinkError {
         NatsSinkError::Publish {
-            url: self.url.clone(),
+            url: shown_url(&self.url).to_owned(),
             subject: self.subject.clone(),
             why: why.to_string(),
         }

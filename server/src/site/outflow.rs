@@ -2,6 +2,7 @@
 
 use tokio::sync::Notify;
 
+use super::Holds;
 use crate::metrics::StreamCounters;
 
 /// See the module.
@@ -9,10 +10,21 @@ use crate::metrics::StreamCounters;
 pub struct Outflow {
     /// What is counted.
     pub counters: StreamCounters,
+    /// What keeps the log for them.
+    pub holds: Holds,
     bell: Notify,
 }
 
 impl Outflow {
+    /// With what keeps the log already.
+    #[must_use]
+    pub fn new(holds: Holds) -> Self {
+        Self {
+            holds,
+            ..Self::default()
+        }
+    }
+
     /// What some pool streams, or whether it publishes, was changed. Also heard if nobody listens
     /// yet.
     pub fn touch(&self) {

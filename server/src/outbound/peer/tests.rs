@@ -144,6 +144,9 @@ async fn an_answer_is_bounded_in_size_and_time() {
     };
     let error = echo.peer(1).post(post(b"{}"), bounds).await.unwrap_err();
     assert!(matches!(error, OutboundError::Exchange(_)), "{error}");
+    let answer = echo.peer(1).post_and_cut(post(b"{}"), bounds).await;
+    let answer = answer.unwrap();
+    assert_eq!((answer.status, answer.body.len()), (302, 10));
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = silent.local_addr().unwrap();
     let bounds = Bounds {

@@ -10,7 +10,7 @@ use super::walk::Batch;
 use crate::site::Site;
 use crate::site::stored::{
     self, BulkPublishRecord, BulkPublishStatus, ConfigurationRecord, PublishingRecord,
-    StreamCursorRecord,
+    StreamCursorRecord, StreamRecord,
 };
 
 /// One of them.
@@ -87,8 +87,12 @@ impl Job {
 
     /// Whether the sink has everything that was written.
     pub(super) fn is_reached(&self, cursor: &StreamCursorRecord) -> bool {
-        let written = self.publishing.written.unwrap_or(u64::MAX);
-        cursor.stream == self.publishing.stream && cursor.sequence >= written
+        let publishing = &self.publishing;
+        // A stream that was enabled anew since may have begun behind what was written.
+        cursor.stream == publishing.stream
+            && cursor.enabled_ms == publishing.enabled_ms
+            && cursor.store == publishing.store
+            && cursor.sequence >= publishing.written.unwrap_or(u64::MAX)
     }
 
     /// Insists that the pool still streams to where it did when this began.
@@ -99,7 +103,7 @@ impl Job {
         let record = found.map(|(record, _)| record).unwrap_or_default();
         let name = record.streaming().and_then(|streams| streams.name.clone());
         if name.as_deref() == Some(self.stream()) {
-            return Ok(());
+            return self.check_beginning().await;
         }
         let reason = record.streams.and_then(|streams| streams.disabled_reason);
         Err(Lost::Failed(match (name, reason) {
@@ -111,6 +115,26 @@ impl Job {
             (None, Some(reason)) => format!("Streaming was disabled meanwhile: {reason}"),
             (None, None) => "Streaming was disabled meanwhile".to_owned(),
         }))
+    }
+
+    /// Insists that it is still the stream that was enabled then, in the store of then.
+    async fn check_beginning(&self) -> Result<(), Lost> {
+        let key = stored::stream_key(self.pool.uuid);
+        let found = self.site.load::<StreamRecord>(key).await;
+        let found = found.map_err(|error| Lost::Trouble(error.message))?;
+        let enabled_ms = found.map_or(0, |(record, _)| record.enabled_ms);
+        let store = self.site.store.engine().head().store;
+        if enabled_ms != self.publishing.enabled_ms {
+            return Err(Lost::Failed(
+                "Streaming was disabled and enabled again meanwhile".to_owned(),
+            ));
+        }
+        if store.into_bytes() != self.publishing.store {
+            return Err(Lost::Failed(
+                "The store was restored or imported meanwhile".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     /// Whether nobody else has moved it.
@@ -135,7 +159,9 @@ impl Job {
             Some(last) => {
                 publishing.after = Some((last.identity.to_string(), last.name.to_string()));
             }
-            // The commit that moved it last is the one that wrote the last dataset.
+            // The commit that moved it last is the one that wrote the last dataset. Without any,
+            // there is nothing that the sink could get.
+            None if publishing.datasets == 0 => publishing.written = Some(0),
             None => publishing.written = Some(self.version.get()),
         }
         let key = stored::publishing_key(self.pool.uuid);

@@ -49,6 +49,10 @@ impl StreamCursorRecord {
 pub struct PublishingRecord {
     /// The stream that it is for, as the pool's configuration named it when it began.
     pub stream: String,
+    /// Which enabling it belongs to: when that was, in milliseconds since 1970.
+    pub enabled_ms: u64,
+    /// The store in which it began.
+    pub store: [u8; 16],
     /// The dataset that was written last: its identity and its name.
     pub after: Option<(String, String)>,
     /// The commit that wrote the last one, once all are written and only the sink is waited for.

@@ -123,6 +123,14 @@ async fn it_is_complete_when_the_sink_has_it_and_fails_with_its_stream() {
     assert_eq!(details.get("BulkPublishCompleteTime"), None);
     let refused = try_ask(&mut client, &guest.pool, "bulkpublish", &Value::Null).await;
     refused.exception(400, "InvalidParameterException");
+    // Off and on again so fast that nobody sees it off: what was written the sink never gets.
+    enable(&mut client, &guest.pool, "hook").await;
+    ask(&mut client, &guest.pool, "bulkpublish", &Value::Null).await;
+    ask(&mut client, &guest.pool, "configuration", &body).await;
+    enable(&mut client, &guest.pool, "hook").await;
+    receiver.be(Mood::Well);
+    let details = ended(&mut client, &guest.pool).await;
+    assert_eq!(details["BulkPublishStatus"], "FAILED", "{details}");
 }
 
 #[tokio::test]
@@ -133,6 +141,18 @@ async fn the_built_in_stream_has_it_with_the_last_commit() {
     let guest = Guest::new(&mut client).await;
     write(&mut client, &guest, "k", "1").await;
     enable(&mut client, &guest.pool, "built-in").await;
+    ask(&mut client, &guest.pool, "bulkpublish", &Value::Null).await;
+    let details = ended(&mut client, &guest.pool).await;
+    assert_eq!(details["BulkPublishStatus"], "SUCCEEDED", "{details}");
+}
+
+#[tokio::test]
+async fn a_pool_without_datasets_is_published_at_once() {
+    let home = tempfile::tempdir().unwrap();
+    let running = start(home.path(), FILES);
+    let mut client = running.client().await;
+    let guest = Guest::new(&mut client).await;
+    enable(&mut client, &guest.pool, "out").await;
     ask(&mut client, &guest.pool, "bulkpublish", &Value::Null).await;
     let details = ended(&mut client, &guest.pool).await;
     assert_eq!(details["BulkPublishStatus"], "SUCCEEDED", "{details}");

@@ -27,6 +27,8 @@ async fn a_snapshot_and_changes_are_sent_once_more() {
         .await;
     }
     let (records, count) = listed(&mut client, &guest).await;
+    let other = Guest::new(&mut client).await;
+    write(&mut client, &other, "k", "1").await;
     let publish = |more: &[&str]| {
         let place = [
             "publish",
@@ -36,8 +38,11 @@ async fn a_snapshot_and_changes_are_sent_once_more() {
             "syncline.toml",
             "--json",
         ];
-        let of = ["--pool", guest.pool.as_str()];
-        syncline(directory, &[&place[..], &of, more].concat())
+        let of: &[&str] = match more.contains(&"--pool") {
+            true => &[],
+            false => &["--pool", &guest.pool],
+        };
+        syncline(directory, &[&place[..], of, more].concat())
     };
     let busy = refused(publish(&["--stream", "out", "--snapshot"]));
     assert!(busy.contains("stop the server"), "{busy}");
@@ -79,6 +84,11 @@ async fn a_snapshot_and_changes_are_sent_once_more() {
     let id = told[8]["eventId"].as_str().unwrap();
     assert_eq!(sent(&["--stream", "out", "--from", id])["events"], 3);
     assert_eq!(envelopes(&out)[11]["eventId"], id);
+    // Nothing was committed since the first pool's snapshot; ids of another pool differ even so.
+    let of_other = ["--stream", "out", "--snapshot", "--pool", &other.pool];
+    assert_eq!(sent(&of_other)["events"], 1);
+    let (first, last) = (&told[0]["eventId"], &envelopes(&out)[12]["eventId"]);
+    assert_ne!(first, last);
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub(crate) enum Mood {
     Gone,
     /// Answers 422 to whatever has the word "poison" in it.
     Picky,
+    /// Answers the same to that, and 500 to "later" when it comes without it.
+    Wavering,
 }
 
 /// See the module.
@@ -99,9 +101,13 @@ async fn serve(mut stream: TcpStream, inner: Arc<Mutex<Inner>>) {
             inner.mood
         };
         let refuses = body.to_string().contains("poison");
+        let waits = body.to_string().contains("later");
         let answer = match mood {
-            Mood::Picky if refuses => "HTTP/1.1 422 No\r\nContent-Length: 7\r\n\r\npoison!",
-            Mood::Well | Mood::Picky => {
+            Mood::Picky | Mood::Wavering if refuses => {
+                "HTTP/1.1 422 No\r\nContent-Length: 7\r\n\r\npoison!"
+            }
+            Mood::Wavering if waits => "HTTP/1.1 500 Ill\r\nContent-Length: 0\r\n\r\n",
+            Mood::Well | Mood::Picky | Mood::Wavering => {
                 let events = body["events"].as_array().unwrap().clone();
                 assert!((1..=7).contains(&events.len()));
                 inner.lock().unwrap().events.extend(events);

@@ -1,0 +1,94 @@
+//! What keeps the log for streams: a named reader for each pool that streams, from the moment that
+//! the store is open and whether or not anything delivers just then.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use syncline_engine::{Engine, Error, Feed, PoolId, Reader};
+
+use super::stored::{self, StreamCursorRecord};
+use crate::error::Chain;
+
+/// Keys that one scan takes.
+const SCAN_KEYS: usize = 1000;
+
+/// See the module.
+#[derive(Default)]
+pub struct Holds {
+    held: Mutex<HashMap<PoolId, Feed>>,
+}
+
+impl Holds {
+    /// Holds the log behind every place that is stored, of whatever pool, until it is known which
+    /// of them still stream. Blocks on the disk.
+    #[must_use]
+    pub fn find(engine: &Engine) -> Self {
+        let holds = Self::default();
+        let reader = engine.reader();
+        let mut after = None;
+        loop {
+            let keys = reader.scan_keys(&[stored::STREAM_CURSOR], after.as_ref(), SCAN_KEYS);
+            let Some((last, _)) = keys.last() else {
+                return holds;
+            };
+            after = Some(last.clone());
+            for (key, _) in &keys {
+                let Some(pool) = stored::first_uuid(key).and_then(|uuid| pool(&reader, uuid))
+                else {
+                    continue;
+                };
+                let record = reader
+                    .metadata(key)
+                    .map_err(|error| Chain(&error).to_string());
+                let record = record.map(|found| found.map(|found| stored::decode(&found)));
+                match record {
+                    // One of another store is told when its stream is begun.
+                    Ok(Some(Ok(record))) => drop(holds.set(engine, pool, &record)),
+                    Ok(None) => {}
+                    Ok(Some(Err(error))) => {
+                        tracing::error!(%pool, "the log is not kept for a stream: {error}");
+                    }
+                    Err(why) => tracing::error!(%pool, "the log is not kept for a stream: {why}"),
+                }
+            }
+        }
+    }
+
+    /// Holds the log behind the place of a pool's stream, and no more behind where it was.
+    ///
+    /// # Errors
+    /// Those of [`Engine::feed`].
+    pub fn set(
+        &self,
+        engine: &Engine,
+        pool: PoolId,
+        record: &StreamCursorRecord,
+    ) -> Result<(), Error> {
+        let name = format!("stream {} of {pool}", record.stream);
+        let feed = engine.feed(record.cursor())?.named(&name);
+        self.lock().insert(pool, feed);
+        Ok(())
+    }
+
+    /// Lets go of pools that do not stream any more.
+    pub fn retain(&self, streams: impl Fn(&PoolId) -> bool) {
+        self.lock().retain(|pool, _| streams(pool));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<PoolId, Feed>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Holds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pools = self.lock().len();
+        f.debug_struct("Holds").field("pools", &pools).finish()
+    }
+}
+
+fn pool(reader: &Reader<'_>, uuid: uuid::Uuid) -> Option<PoolId> {
+    let id = stored::find_pool(reader, uuid)?;
+    PoolId::parse(&id.to_string()).ok()
+}
