@@ -15,7 +15,7 @@ mod sns;
 mod transport;
 mod webhook;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use crate::error::{ApiError, Chain};
+use crate::error::Chain;
 use crate::site::Site;
 
 use message::Message;
@@ -45,18 +45,10 @@ pub async fn run(site: Arc<Site>, mut stop: watch::Receiver<bool>) {
     if site.config.push.is_empty() {
         return;
     }
-    let (mut deliveries, mut queues) = (JoinSet::new(), Queues::new());
-    for (application, config) in &site.config.push {
-        let queue = Arc::new(Queue::default());
-        queues.insert(application.clone(), Arc::clone(&queue));
-        let delivery = delivery::Delivery {
-            site: Arc::clone(&site),
-            application: application.clone(),
-            transport: Transport::new(application, config),
-            queue,
-        };
-        deliveries.spawn(delivery.run(stop.clone()));
-    }
+    let applications = site.config.push.keys();
+    let queues: Queues = applications
+        .map(|application| (application.clone(), Arc::default()))
+        .collect();
     let opened = tokio::select! {
         opened = open(&site) => opened,
         _ = stop.wait_for(|stop| *stop) => return,
@@ -64,9 +56,44 @@ pub async fn run(site: Arc<Site>, mut stop: watch::Receiver<bool>) {
     let (feed, mut progress) = opened;
     // Where nothing was pushed yet, this is the place that a crash goes back to.
     progress.store(&site, &queues).await;
-    read(&site, feed, &queues, &mut progress, stop).await;
-    while deliveries.join_next().await.is_some() {}
+    let deliveries = deliver(&site, &queues, &stop);
+    let reading = read(&site, feed, &queues, &mut progress, stop.clone());
+    tokio::join!(deliveries, reading);
     progress.store(&site, &queues).await;
+}
+
+/// Delivers by all applications until told to stop.
+async fn deliver(site: &Arc<Site>, queues: &Queues, stop: &watch::Receiver<bool>) {
+    let mut deliveries = JoinSet::new();
+    let mut names = HashMap::new();
+    let mut unserved: Vec<&String> = queues.keys().collect();
+    loop {
+        for application in unserved.drain(..) {
+            let queue = Arc::clone(&queues[application]);
+            let delivery = delivery::Delivery {
+                site: Arc::clone(site),
+                application: application.clone(),
+                transport: Transport::new(application, &site.config.push[application]),
+                queue,
+            };
+            let task = deliveries.spawn(delivery.run(stop.clone()));
+            names.insert(task.id(), application);
+        }
+        match deliveries.join_next_with_id().await {
+            None => return,
+            Some(Ok(_)) => {}
+            // A panic, which the log has: the others' messages have to go all the same.
+            Some(Err(failed)) => {
+                let Some(application) = names.remove(&failed.id()) else {
+                    continue;
+                };
+                tracing::error!("delivering by {application} broke down; it begins again");
+                queues[application].recover();
+                sleep(PAUSE).await;
+                unserved.push(application);
+            }
+        }
+    }
 }
 
 /// The feed where the last one stopped.
@@ -74,14 +101,17 @@ async fn open(site: &Site) -> (Feed, Progress) {
     loop {
         match place::feed(site).await {
             Ok(feed) => {
-                let progress = Progress::at(feed.cursor());
-                return (feed.named("push"), progress);
+                // One reads, and another stays where what was pushed is stored.
+                match place::feed_at(site, feed.cursor().sequence) {
+                    Ok(held) => return (feed, Progress::at(held)),
+                    Err(error) => tracing::error!("cannot begin to push: {}", Chain(&error)),
+                }
             }
             Err(error) => {
                 tracing::error!("cannot begin to push: {error}");
-                sleep(PAUSE).await;
             }
         }
+        sleep(PAUSE).await;
     }
 }
 
@@ -98,6 +128,7 @@ async fn read(
         (feed, commits) = read_some(feed).await;
         match commits {
             Ok(commits) if commits.is_empty() => {
+                progress.passed(feed.cursor());
                 tokio::select! {
                     () = feed.changed() => {}
                     () = sleep(STORING) => {}
@@ -118,7 +149,7 @@ async fn read(
                     "push was too far behind: what changed before sequence {floor} is not pushed"
                 );
                 match place::feed_at(site, floor) {
-                    Ok(again) => feed = again.named("push"),
+                    Ok(again) => feed = again,
                     Err(error) => tracing::error!("cannot go on to push: {}", Chain(&error)),
                 }
             }
@@ -150,12 +181,13 @@ async fn read_some(mut feed: Feed) -> (Feed, Result<Vec<FeedCommit>, Error>) {
 /// Puts what a commit is to tell into the queues, however often that takes.
 async fn tell(site: &Site, queues: &Queues, commit: &FeedCommit) {
     while let Err(error) = try_to_tell(site, queues, commit).await {
-        tracing::warn!("finding out whom to push to: {error}");
+        tracing::warn!("finding out whom to push to: {}", Chain(&error));
         sleep(PAUSE).await;
     }
 }
 
-async fn try_to_tell(site: &Site, queues: &Queues, commit: &FeedCommit) -> Result<(), ApiError> {
+async fn try_to_tell(site: &Site, queues: &Queues, commit: &FeedCommit) -> Result<(), Error> {
+    let mut found = Vec::new();
     for change in &commit.changes {
         // A deletion ends all subscriptions, and what is published again has not changed.
         let FeedChange::Updated {
@@ -168,18 +200,22 @@ async fn try_to_tell(site: &Site, queues: &Queues, commit: &FeedCommit) -> Resul
             continue;
         };
         for (application, device) in audience::of(site, dataset, modified_by).await? {
-            let Some(queue) = queues.get(&application) else {
-                continue;
-            };
             let message = Message {
                 dataset: dataset.clone(),
                 device,
             };
-            let dropped = queue.add(message, sync_count.get(), commit.cursor.sequence);
-            site.push.waiting(&application, queue.len());
-            if dropped {
-                site.push.told(&application, "dropped", 1);
-            }
+            found.push((application, message, sync_count.get()));
+        }
+    }
+    // Only when all are known, since what fails before is tried again from the start.
+    for (application, message, sync_count) in found {
+        let Some(queue) = queues.get(&application) else {
+            continue;
+        };
+        let dropped = queue.add(message, sync_count, commit.cursor.sequence);
+        site.push.waiting(&application, queue.len());
+        if dropped {
+            site.push.told(&application, "dropped", 1);
         }
     }
     Ok(())

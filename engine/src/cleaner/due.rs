@@ -33,7 +33,6 @@ impl Cleaner {
             return None;
         }
         let bytes: u64 = segments.iter().map(|segment| segment.bytes()).sum();
-        let next = segments.get(1);
         // Asked for all, so that none that bears a time to come is seen too late.
         let mut ages = Vec::with_capacity(segments.len());
         for (at, segment) in segments.iter().enumerate() {
@@ -46,8 +45,7 @@ impl Cleaner {
         }
         let age = ages.first().copied().unwrap_or(0);
         let over = age > self.upkeep.retention_ms || bytes > self.upkeep.retention_bytes;
-        let unread = |reader| next.is_none_or(|next| next.header.base > reader);
-        let held = self.store.readers.slowest_held().is_some_and(unread);
+        let held = self.is_held(&segments);
         // Whoever is slow must not cost the others their writes.
         let may_wait = || bytes <= self.upkeep.pin_bytes && self.has_space();
         (over && !(held && may_wait())).then(|| Arc::clone(oldest))
@@ -58,8 +56,16 @@ impl Cleaner {
         let log = &self.store.log;
         let (_, bytes) = log.size();
         let allowed = self.upkeep.retention_bytes;
-        let held = self.store.readers.slowest_held().is_some();
-        !held && bytes > allowed.saturating_add(BACKLOG_SEGMENTS * log.spares.segment_bytes())
+        let held = || self.is_held(&log.segments());
+        bytes > allowed.saturating_add(BACKLOG_SEGMENTS * log.spares.segment_bytes()) && !held()
+    }
+
+    /// Whether a named reader has not read all of the oldest segment: one that has is in nobody's
+    /// way.
+    fn is_held(&self, segments: &[Arc<Indexed>]) -> bool {
+        let next = segments.get(1);
+        let unread = |reader| next.is_none_or(|next| next.header.base > reader);
+        self.store.readers.slowest_held().is_some_and(unread)
     }
 
     pub(super) fn checkpoint_is_due(&self, work: &mut Work) -> bool {

@@ -5,11 +5,13 @@ use std::time::Duration;
 use syncline_engine::{
     DatasetId, Error, IdentityId, Listed, Listing, RecordRef, Refusal, SyncCount,
 };
+use tokio::time::{Instant, timeout_at};
 
 use super::page::{self, RecordPage};
 use super::{Target, page_limit};
 use crate::access::Caller;
 use crate::error::ApiError;
+use crate::live::Ears;
 use crate::session::{Place, Session};
 use crate::site::{Site, merged, stored};
 use crate::wire::{EpochSeconds, Query, Violations, sync as wire};
@@ -51,12 +53,14 @@ pub(super) async fn list_records(
     if let (Some(ears), Some(wait)) = (ears, asked.wait)
         && asked.is_up_to_date(&listed)
     {
-        // Over either way, and what there is then is the answer. In a box, since it is rare.
-        let _ = Box::pin(tokio::time::timeout(wait, ears.heard())).await;
+        // In a box, since it is rare.
+        let news = Box::pin(wait_for_news(site, &dataset, &asked, &ears, wait)).await?;
         if !site.has_identity(place.pool, place.identity) {
             return Err(target.gone(caller));
         }
-        listed = asked.list(site, &dataset).await?;
+        if let Some(news) = news {
+            listed = news;
+        }
     }
     let next_token = listed.next.clone().map(|after| {
         let (since, snapshot) = (asked.listing.since, listed.snapshot);
@@ -80,6 +84,29 @@ pub(super) async fn list_records(
     let (pool, identity) = (target.pool()?.1.uuid, target.identity()?.1.uuid);
     output.merged_dataset_names = merged::reported(&reader, pool, identity, &dataset.name);
     Ok(output)
+}
+
+/// What there is to list once there is something, or when the time is over. What is heard may be
+/// the change that the caller knows already, since it is told after that was answered.
+async fn wait_for_news(
+    site: &Site,
+    dataset: &DatasetId,
+    asked: &Asked,
+    ears: &Ears,
+    wait: Duration,
+) -> Result<Option<Listed>, ApiError> {
+    let until = Instant::now() + wait;
+    let has_identity = || site.has_identity(dataset.pool.as_str(), dataset.identity.as_str());
+    while let Ok(news) = timeout_at(until, ears.heard()).await {
+        if news.ended || !has_identity() {
+            return Ok(None);
+        }
+        let listed = asked.list(site, dataset).await?;
+        if !asked.is_up_to_date(&listed) {
+            return Ok(Some(listed));
+        }
+    }
+    Ok(None)
 }
 
 /// What the query asks for.

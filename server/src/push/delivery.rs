@@ -1,24 +1,21 @@
 //! Delivers the messages of one application, batch by batch.
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use syncline_engine::{Expected, MetadataKey, Proposal, Sequence, Wish};
+use syncline_engine::{Error, Expected, MetadataKey, Proposal, Sequence, Wish};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
+use super::audience::legible;
 use super::message::{Message, Parcel, Verdict};
-use super::queue::{Queue, Waiting};
+use super::queue::{BACK_OFF, Queue, Waiting};
 use super::transport::Transport;
-use crate::error::{ApiError, Chain};
+use crate::error::Chain;
 use crate::site::Site;
 use crate::site::stored::{self, DeviceRecord};
 
 /// Messages of one batch: with the longest tokens half a megabyte.
 const BATCH: usize = 100;
-/// First and longest pause after a failure.
-const BACK_OFF: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
-
 /// See the module.
 pub(super) struct Delivery {
     pub(super) site: Arc<Site>,
@@ -44,15 +41,16 @@ impl Delivery {
                 batch = self.queue.take(BATCH) => batch,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
-            let again = tokio::select! {
+            let (again, is_away) = tokio::select! {
                 again = self.deliver(&batch) => again,
                 // Whatever of it has arrived arrives once more.
-                _ = stop.wait_for(|stop| *stop) => batch,
+                _ = stop.wait_for(|stop| *stop) => (batch, false),
             };
-            let failed = !again.is_empty();
-            self.queue.settle(again);
-            self.site.push.waiting(&self.application, self.queue.len());
-            if !failed {
+            let dropped = self.queue.settle(again, Instant::now());
+            let figures = &self.site.push;
+            figures.waiting(&self.application, self.queue.len());
+            figures.told(&self.application, "dropped", dropped as u64);
+            if !is_away {
                 pause = BACK_OFF.0;
                 continue;
             }
@@ -64,19 +62,21 @@ impl Delivery {
         }
     }
 
-    /// Returns what is to be tried again.
-    async fn deliver(&self, batch: &[(Message, Waiting)]) -> Vec<(Message, Waiting)> {
+    /// Returns what is to be tried again, and whether the service takes none at all.
+    async fn deliver(&self, batch: &[(Message, Waiting)]) -> (Vec<(Message, Waiting)>, bool) {
         let taken = match self.addressed(batch).await {
             Ok(taken) => taken,
             Err(error) => {
-                tracing::warn!("reading devices to push to: {error}");
-                return batch.to_vec();
+                tracing::warn!("reading devices to push to: {}", Chain(&error));
+                return (batch.to_vec(), true);
             }
         };
         let parcels: Vec<Parcel> = taken.iter().map(|taken| taken.parcel.clone()).collect();
         let seconds = self.site.now().get() / 1000;
         let verdicts = self.transport.send(&parcels, seconds).await;
-        let mut again = Vec::new();
+        let mut away = verdicts.iter().map(|verdict| *verdict == Verdict::Away);
+        let is_away = !verdicts.is_empty() && away.all(|away| away);
+        let (mut again, now) = (Vec::new(), Instant::now());
         for (taken, verdict) in taken.into_iter().zip(verdicts) {
             let outcome = match verdict {
                 Verdict::Delivered => "delivered",
@@ -84,19 +84,28 @@ impl Delivery {
                     self.forget(taken).await;
                     "dead"
                 }
-                Verdict::Retry => {
+                Verdict::Refused => {
+                    let device = taken.parcel.message.device;
+                    tracing::warn!("a message for the device {device} is refused and dropped");
+                    "refused"
+                }
+                Verdict::Away if is_away => {
                     again.push((taken.parcel.message, taken.waiting));
+                    "retried"
+                }
+                Verdict::Failed | Verdict::Away => {
+                    again.push((taken.parcel.message, taken.waiting.failed(now)));
                     "retried"
                 }
             };
             self.site.push.told(&self.application, outcome, 1);
         }
-        again
+        (again, is_away)
     }
 
     /// The devices of messages as they are registered now. Those that are not any more want no
     /// message.
-    async fn addressed(&self, batch: &[(Message, Waiting)]) -> Result<Vec<Taken>, ApiError> {
+    async fn addressed(&self, batch: &[(Message, Waiting)]) -> Result<Vec<Taken>, Error> {
         let mut taken = Vec::with_capacity(batch.len());
         for (message, waiting) in batch {
             let dataset = &message.dataset;
@@ -108,7 +117,7 @@ impl Delivery {
                 continue;
             };
             let key = stored::device_key(pool.uuid, identity.uuid, message.device);
-            let found = self.site.load::<DeviceRecord>(key.clone()).await?;
+            let found = legible::<DeviceRecord>(&self.site, key.clone()).await?;
             let Some((device, version)) = found else {
                 continue;
             };

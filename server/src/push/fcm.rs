@@ -78,7 +78,7 @@ impl Fcm {
             sending.spawn(async move { (place, shared.deliver(&parcel, seconds).await) });
         }
         // One that panicked, which the log has, is tried again.
-        let mut verdicts = vec![Verdict::Retry; parcels.len()];
+        let mut verdicts = vec![Verdict::Failed; parcels.len()];
         while let Some(done) = sending.join_next().await {
             if let Ok((place, verdict)) = done {
                 verdicts[place] = verdict;
@@ -94,7 +94,7 @@ impl Shared {
             let token = self.token(seconds).await?;
             self.post(parcel, &token).await
         };
-        let why = match sent.await {
+        let (verdict, why) = match sent.await {
             Ok(answer) if answer.is_success() => return Verdict::Delivered,
             Ok(answer) => {
                 if is_dead(&answer) {
@@ -103,13 +103,13 @@ impl Shared {
                 if answer.status == 401 {
                     *self.token.lock().await = None;
                 }
-                format!("the answer has status {}", answer.status)
+                let why = format!("the answer has status {}", answer.status);
+                (Verdict::of_status(answer.status), why)
             }
-            Err(why) => why,
+            Err(why) => (Verdict::Away, why),
         };
-        let application = &self.application;
-        tracing::warn!("pushing by {application}, to be tried again: {why}");
-        Verdict::Retry
+        tracing::warn!("pushing by {}: {why}", self.application);
+        verdict
     }
 
     async fn post(&self, parcel: &Parcel, token: &Token) -> Result<Answer, String> {

@@ -52,6 +52,22 @@ pub(super) enum Verdict {
     Delivered,
     /// The service says that the token is of nobody any more.
     Dead,
-    /// It is to be tried again.
-    Retry,
+    /// The service does not want this one, now or ever.
+    Refused,
+    /// It failed by itself and is to be tried again.
+    Failed,
+    /// The service takes none at the moment.
+    Away,
+}
+
+impl Verdict {
+    /// What a status says that is no success. What may be put right where the service is, or in
+    /// the configuration, is waited for.
+    pub(super) fn of_status(status: u16) -> Self {
+        match status {
+            300..400 | 401 | 403..=405 | 407 | 408 | 429 | 502..=504 => Self::Away,
+            400..500 => Self::Refused,
+            _ => Self::Failed,
+        }
+    }
 }

@@ -1,16 +1,26 @@
 //! Messages that wait for one application: one for each device and dataset, in order, bounded.
+//!
+//! What failed waits for a time of its own, so that it holds up nothing else, and comes again in
+//! batches that get smaller, so that one that spoils its batch is alone in the end.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use syncline_engine::Sequence;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use super::message::Message;
 
 /// Most messages that wait: some 20 MiB. While a service is down for long the oldest go, since
 /// devices synchronize sooner or later without a message, too.
 const WAITING_MAX: usize = 65_536;
+/// How long a message is tried: whoever was not told in a day has synchronized, or never will.
+const AGE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// First and longest time until a message that failed is tried again.
+pub(super) const BACK_OFF: (Duration, Duration) =
+    (Duration::from_millis(500), Duration::from_secs(60));
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -22,10 +32,17 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     waiting: HashMap<Message, Waiting>,
+    /// Those that may go at once.
     order: BTreeMap<u64, Message>,
+    /// Those that failed, by when they may go.
+    later: BTreeMap<(Instant, u64), Message>,
+    /// The commits of those that wait, and of how many each is the first.
+    since: BTreeMap<Sequence, usize>,
+    /// Those that are being delivered.
+    taken: Vec<(Message, Waiting)>,
     next: u64,
-    /// The oldest of those that are being delivered.
-    delivering: Option<Sequence>,
+    /// Whether those that failed have their turn.
+    failed_next: bool,
 }
 
 /// What is known of a message that waits.
@@ -36,6 +53,41 @@ pub(super) struct Waiting {
     /// The first commit that it is of.
     since: Sequence,
     order: u64,
+    /// When it was put here first.
+    came: Instant,
+    /// How often it failed.
+    tries: u8,
+    /// When it may go, if it failed.
+    due: Option<Instant>,
+}
+
+impl Waiting {
+    /// The same after it failed by itself.
+    pub(super) fn failed(self, now: Instant) -> Self {
+        let wait = BACK_OFF.0 * (1 << self.tries.min(7));
+        Self {
+            tries: self.tries.saturating_add(1),
+            due: Some(now + wait.min(BACK_OFF.1)),
+            ..self
+        }
+    }
+
+    /// The same with what came for the same device and dataset.
+    fn with(self, other: Self) -> Self {
+        Self {
+            sync_count: self.sync_count.max(other.sync_count),
+            since: self.since.min(other.since),
+            order: self.order,
+            came: self.came.min(other.came),
+            tries: self.tries.max(other.tries),
+            due: self.due.max(other.due),
+        }
+    }
+
+    /// Of how many its batch may be, if any number up to a most is good for those that are new.
+    fn batch(&self, most: usize) -> usize {
+        (most >> self.tries.min(16)).max(1)
+    }
 }
 
 impl Queue {
@@ -43,10 +95,22 @@ impl Queue {
     /// whether another had to make room. Nobody is woken before [`Queue::announce`].
     pub(super) fn add(&self, message: Message, sync_count: u64, since: Sequence) -> bool {
         let mut state = self.lock();
-        state.put(message, sync_count, since);
+        let waiting = Waiting {
+            sync_count,
+            since,
+            order: 0,
+            came: Instant::now(),
+            tries: 0,
+            due: None,
+        };
+        state.put(message, waiting);
         let dropped = state.waiting.len() > WAITING_MAX;
-        if dropped && let Some((_, oldest)) = state.order.pop_first() {
-            state.waiting.remove(&oldest);
+        if dropped {
+            // Those that failed already go first.
+            let mut all = state.later.values().chain(state.order.values());
+            if let Some(message) = all.next().cloned() {
+                state.remove(&message);
+            }
         }
         dropped
     }
@@ -56,32 +120,59 @@ impl Queue {
         self.came.notify_one();
     }
 
-    /// Waits for messages and takes at most so many. They count as waiting until [`Queue::settle`].
+    /// Waits for messages and takes at most so many. They count as not delivered until
+    /// [`Queue::settle`].
     pub(super) async fn take(&self, most: usize) -> Vec<(Message, Waiting)> {
         loop {
             let came = self.came.notified();
-            let batch = self.lock().take(most);
+            let (batch, due) = {
+                let mut state = self.lock();
+                let batch = state.take(most, Instant::now());
+                (batch, state.later.keys().next().map(|(due, _)| *due))
+            };
             if !batch.is_empty() {
                 return batch;
             }
-            came.await;
+            match due {
+                // Whichever is first, it is time to look again.
+                Some(due) => drop(timeout_at(due, came).await),
+                None => came.await,
+            }
         }
     }
 
     /// The messages that were taken last are done, but for those that are to be tried again.
-    pub(super) fn settle(&self, again: Vec<(Message, Waiting)>) {
+    /// Returns how many of these are too old for that.
+    pub(super) fn settle(&self, again: Vec<(Message, Waiting)>, now: Instant) -> usize {
         let mut state = self.lock();
-        state.delivering = None;
+        state.taken.clear();
+        let all = again.len();
+        let mut kept = 0;
         for (message, waiting) in again {
-            state.put(message, waiting.sync_count, waiting.since);
+            if now.saturating_duration_since(waiting.came) < AGE_MAX {
+                state.put(message, waiting);
+                kept += 1;
+            }
         }
+        all - kept
+    }
+
+    /// Takes back what was taken by one who broke down over it.
+    pub(super) fn recover(&self) {
+        let taken = std::mem::take(&mut self.lock().taken);
+        let now = Instant::now();
+        let failed = taken
+            .into_iter()
+            .map(|(m, waiting)| (m, waiting.failed(now)));
+        self.settle(failed.collect(), now);
     }
 
     /// The first commit of which something is not delivered.
     pub(super) fn oldest(&self) -> Option<Sequence> {
         let state = self.lock();
-        let waiting = state.waiting.values().map(|waiting| waiting.since);
-        waiting.chain(state.delivering).min()
+        let taken = state.taken.iter().map(|(_, waiting)| waiting.since).min();
+        let waiting = state.since.keys().next().copied();
+        waiting.into_iter().chain(taken).min()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -94,33 +185,68 @@ impl Queue {
 }
 
 impl State {
-    fn put(&mut self, message: Message, sync_count: u64, since: Sequence) {
-        if let Some(waiting) = self.waiting.get_mut(&message) {
-            waiting.sync_count = waiting.sync_count.max(sync_count);
-            waiting.since = waiting.since.min(since);
-            return;
-        }
-        let order = self.next;
-        self.next += 1;
-        self.order.insert(order, message.clone());
-        let waiting = Waiting {
-            sync_count,
-            since,
-            order,
+    fn put(&mut self, message: Message, new: Waiting) {
+        let waiting = if let Some(known) = self.remove(&message) {
+            known.with(new)
+        } else {
+            self.next += 1;
+            Waiting {
+                order: self.next,
+                ..new
+            }
         };
+        match waiting.due {
+            Some(due) => self.later.insert((due, waiting.order), message.clone()),
+            None => self.order.insert(waiting.order, message.clone()),
+        };
+        *self.since.entry(waiting.since).or_default() += 1;
         self.waiting.insert(message, waiting);
     }
 
-    fn take(&mut self, most: usize) -> Vec<(Message, Waiting)> {
-        let mut batch = Vec::new();
-        while batch.len() < most
-            && let Some((_, message)) = self.order.pop_first()
-        {
-            if let Some(waiting) = self.waiting.remove(&message) {
+    fn remove(&mut self, message: &Message) -> Option<Waiting> {
+        let waiting = self.waiting.remove(message)?;
+        match waiting.due {
+            Some(due) => self.later.remove(&(due, waiting.order)),
+            None => self.order.remove(&waiting.order),
+        };
+        if let Some(count) = self.since.get_mut(&waiting.since) {
+            *count -= 1;
+            if *count == 0 {
+                self.since.remove(&waiting.since);
+            }
+        }
+        Some(waiting)
+    }
+
+    /// Those that are new and those that failed, in turns and never together.
+    fn take(&mut self, most: usize, now: Instant) -> Vec<(Message, Waiting)> {
+        let due = |state: &Self| {
+            let first = state.later.first_key_value();
+            first
+                .filter(|((due, _), _)| *due <= now)
+                .map(|(_, m)| m.clone())
+        };
+        let failed = due(self).is_some() && (self.failed_next || self.order.is_empty());
+        self.failed_next = !failed;
+        let (mut batch, mut limit) = (Vec::new(), most);
+        while batch.len() < limit {
+            let next = match failed {
+                true => due(self),
+                false => self.order.values().next().cloned(),
+            };
+            let Some(message) = next else {
+                break;
+            };
+            let allowed = self.waiting.get(&message).map_or(1, |w| w.batch(most));
+            limit = limit.min(allowed);
+            if batch.len() >= limit {
+                break;
+            }
+            if let Some(waiting) = self.remove(&message) {
                 batch.push((message, waiting));
             }
         }
-        self.delivering = batch.iter().map(|(_, waiting)| waiting.since).min();
+        self.taken.clone_from(&batch);
         batch
     }
 }
@@ -169,7 +295,7 @@ mod tests {
         assert_eq!((queue.len(), queue.oldest()), (1, Some(at(10))));
         queue.add(message(1, "a"), 7, at(13));
         // One that comes back is the same as the one that came meanwhile.
-        queue.settle(vec![batch[0].clone()]);
+        queue.settle(vec![batch[0].clone()], Instant::now());
         assert_eq!((queue.len(), queue.oldest()), (2, Some(at(10))));
         let batch = queue.take(10).await;
         let counts: Vec<_> = batch
@@ -177,7 +303,7 @@ mod tests {
             .map(|(_, waiting)| waiting.sync_count)
             .collect();
         assert_eq!(counts, [1, 7]);
-        queue.settle(Vec::new());
+        queue.settle(Vec::new(), Instant::now());
         assert_eq!((queue.len(), queue.oldest()), (0, None));
     }
 
@@ -189,5 +315,51 @@ mod tests {
         }
         assert!(queue.add(message(1 << 100, "a"), 1, at(1 << 20)));
         assert_eq!((queue.len(), queue.oldest()), (WAITING_MAX, Some(at(1))));
+    }
+    #[test]
+    fn what_fails_holds_up_nothing_else_and_is_alone_in_the_end() {
+        let queue = Queue::default();
+        for device in 1..=8 {
+            queue.add(message(device, "a"), 1, at(10));
+        }
+        let mut now = Instant::now();
+        let take = |now| queue.lock().take(8, now);
+        let fail = |batch: Vec<(Message, Waiting)>, now| {
+            let again = batch.into_iter().map(|(m, w)| (m, w.failed(now)));
+            queue.settle(again.collect(), now)
+        };
+        fail(take(now), now);
+        // What comes meanwhile does not wait for them, though another count of one of them does.
+        queue.add(message(9, "a"), 1, at(11));
+        queue.add(message(1, "a"), 2, at(11));
+        let fresh = take(now);
+        assert_eq!((fresh.len(), &fresh[0].0), (1, &message(9, "a")));
+        assert_eq!(queue.oldest(), Some(at(10)));
+        queue.settle(Vec::new(), now);
+        assert_eq!(take(now), []);
+        let mut sizes = Vec::new();
+        for _ in 0..4 {
+            now += BACK_OFF.1;
+            let batch = take(now);
+            sizes.push(batch.len());
+            fail(batch, now);
+        }
+        assert_eq!(sizes, [4, 4, 2, 2]);
+        assert_eq!(take(now + BACK_OFF.1).len(), 2);
+        // One who breaks down over it loses none.
+        queue.recover();
+        assert_eq!((queue.len(), queue.oldest()), (8, Some(at(10))));
+    }
+
+    #[test]
+    fn a_message_that_nobody_ever_takes_is_given_up() {
+        let queue = Queue::default();
+        queue.add(message(1, "a"), 1, at(10));
+        let now = Instant::now();
+        let batch = queue.lock().take(1, now);
+        assert_eq!(queue.settle(batch.clone(), now), 0);
+        assert_eq!(queue.lock().take(1, now).len(), 1);
+        assert_eq!(queue.settle(batch, Instant::now() + AGE_MAX), 1);
+        assert_eq!((queue.len(), queue.oldest()), (0, None));
     }
 }

@@ -43,7 +43,7 @@ struct Shared {
 /// Why a call did not succeed.
 enum Failed {
     Dead,
-    Retry(String),
+    Other(Verdict, String),
 }
 
 impl Sns {
@@ -78,7 +78,7 @@ impl Sns {
             sending.spawn(async move { (place, sns.shared.deliver(&parcel, seconds).await) });
         }
         // One that panicked, which the log has, is tried again.
-        let mut verdicts = vec![Verdict::Retry; parcels.len()];
+        let mut verdicts = vec![Verdict::Failed; parcels.len()];
         while let Some(done) = sending.join_next().await {
             if let Ok((place, verdict)) = done {
                 verdicts[place] = verdict;
@@ -101,10 +101,9 @@ impl Shared {
                 self.lock().remove(&parcel.message.device);
                 match failed {
                     Failed::Dead => Verdict::Dead,
-                    Failed::Retry(why) => {
-                        let application = &self.application;
-                        tracing::warn!("pushing by {application}, to be tried again: {why}");
-                        Verdict::Retry
+                    Failed::Other(verdict, why) => {
+                        tracing::warn!("pushing by {}: {why}", self.application);
+                        verdict
                     }
                 }
             }
@@ -127,7 +126,10 @@ impl Shared {
         let answer = self.call(&form, seconds).await?;
         let text = String::from_utf8_lossy(&answer.body);
         let endpoint = between(&text, "<EndpointArn>", "</EndpointArn>");
-        let endpoint = endpoint.ok_or_else(|| Failed::Retry("no EndpointArn came".to_owned()))?;
+        let endpoint = endpoint.ok_or_else(|| {
+            let why = "no EndpointArn came".to_owned();
+            Failed::Other(Verdict::Failed, why)
+        })?;
         let mut endpoints = self.lock();
         if endpoints.len() >= ENDPOINTS_MAX {
             endpoints.clear();
@@ -185,7 +187,7 @@ impl Shared {
                 body.as_bytes(),
                 seconds,
             )
-            .map_err(|error| Failed::Retry(error.to_string()))?;
+            .map_err(|error| Failed::Other(Verdict::Failed, error.to_string()))?;
         headers.extend(signed);
         let post = Post {
             path: path.to_owned(),
@@ -193,7 +195,8 @@ impl Shared {
             body: Bytes::from(body),
         };
         let answer = self.peer.post(post, BOUNDS).await;
-        let answer = answer.map_err(|error| Failed::Retry(Chain(&error).to_string()))?;
+        let answer =
+            answer.map_err(|error| Failed::Other(Verdict::Away, Chain(&error).to_string()))?;
         if answer.is_success() {
             return Ok(answer);
         }
@@ -205,7 +208,14 @@ impl Shared {
             return Err(Failed::Dead);
         }
         let status = answer.status;
-        Err(Failed::Retry(format!("status {status}, {code}: {said}")))
+        let verdict = match code {
+            // What the service calls a client's error though it will pass.
+            code if code.starts_with("Throttl") => Verdict::Away,
+            "NotFound" => Verdict::Failed,
+            _ => Verdict::of_status(status),
+        };
+        let why = format!("status {status}, {code}: {said}");
+        Err(Failed::Other(verdict, why))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, (String, String)>> {

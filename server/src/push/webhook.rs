@@ -48,14 +48,37 @@ struct Told {
 }
 
 impl Webhook {
+    /// What is refused is sent again in halves, until it is known which of them it is.
     pub(super) async fn send(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
+        let mut verdicts = Vec::with_capacity(parcels.len());
+        let mut unsent = vec![parcels];
+        while let Some(parcels) = unsent.pop() {
+            let told = self.send_together(parcels, seconds).await;
+            match told.first() {
+                Some(Verdict::Refused) if parcels.len() > 1 => {
+                    let (first, second) = parcels.split_at(parcels.len() / 2);
+                    unsent.extend([second, first]);
+                }
+                Some(Verdict::Away) => {
+                    let rest = unsent.iter().map(|parcels| parcels.len()).sum();
+                    verdicts.extend(told);
+                    verdicts.extend(vec![Verdict::Away; rest]);
+                    break;
+                }
+                _ => verdicts.extend(told),
+            }
+        }
+        verdicts
+    }
+
+    async fn send_together(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
         let answer = match self.post(parcels, seconds).await {
             Ok(answer) if answer.is_success() => answer,
             Ok(answer) => {
-                let status = answer.status;
-                return self.failed(parcels, &format!("the answer has status {status}"));
+                let (status, verdict) = (answer.status, Verdict::of_status(answer.status));
+                return self.failed(parcels, verdict, &format!("the answer has status {status}"));
             }
-            Err(why) => return self.failed(parcels, &why),
+            Err(why) => return self.failed(parcels, Verdict::Away, &why),
         };
         // A service that says nothing, or something else, has delivered all.
         let told: Told = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -86,10 +109,10 @@ impl Webhook {
         answer.map_err(|error| Chain(&error).to_string())
     }
 
-    fn failed(&self, parcels: &[Parcel], why: &str) -> Vec<Verdict> {
+    fn failed(&self, parcels: &[Parcel], verdict: Verdict, why: &str) -> Vec<Verdict> {
         let (count, application) = (parcels.len(), &self.application);
-        tracing::warn!("pushing {count} messages of {application}, to be tried again: {why}");
-        vec![Verdict::Retry; count]
+        tracing::warn!("pushing {count} messages of {application}: {why}");
+        vec![verdict; count]
     }
 }
 

@@ -257,6 +257,25 @@ async fn a_device_whose_token_is_dead_is_dropped() {
     assert_eq!(told(&seen[1..]), json!([[alive, "3"]]));
 }
 
+#[tokio::test]
+async fn a_message_that_the_service_does_not_want_spoils_no_other() {
+    let service = WebService::start().await;
+    let is_bad = |seen: &Seen| {
+        let batch = seen.json();
+        let mut messages = batch["messages"].as_array().unwrap().iter();
+        messages.any(|message| message["token"] == "bad")
+    };
+    service.answers(move |seen| Told::status(if is_bad(seen) { 413 } else { 200 }));
+    let server = server(&service).await;
+    let mut scene = Scene::new(server.client().await).await;
+    for token in ["one", "bad", "two", "three"] {
+        scene.follower("GCM", token).await;
+    }
+    scene.write(None, false).await;
+    scene.counted(GCM, "delivered", 3).await;
+    scene.counted(GCM, "refused", 1).await;
+}
+
 /// The members of a form.
 fn form(seen: &Seen) -> Vec<(String, String)> {
     let body = String::from_utf8(seen.body.clone()).unwrap();
@@ -287,6 +306,7 @@ fn as_sns(seen: &Seen) -> Told {
             let text = "<E><Code>EndpointDisabled</Code><Message>off</Message></E>";
             Told::Now(400, Vec::new(), text.to_owned())
         }
+        _ if member(seen, "TargetArn") == "arn:failing" => Told::status(500),
         _ => xml("<R><MessageId>1</MessageId></R>".to_owned()),
     }
 }
@@ -349,6 +369,23 @@ async fn sns_gets_an_endpoint_for_each_device_and_a_silent_message() {
     signed.verify("s3cret", &SigningKeys::new()).unwrap();
 }
 
+#[tokio::test]
+async fn a_message_that_fails_by_itself_holds_up_no_other() {
+    let service = WebService::start().await;
+    service.answers(as_sns);
+    let server = server(&service).await;
+    let mut scene = Scene::new(server.client().await).await;
+    scene.follower("APNS", "failing").await;
+    scene.follower("APNS", "alive").await;
+    scene.write(None, false).await;
+    // Long before the pauses of the one that fails have grown to their longest.
+    for count in 1..=20 {
+        scene.counted(APNS, "delivered", count).await;
+        scene.write(None, false).await;
+    }
+    scene.counted(APNS, "retried", 1).await;
+}
+
 fn start(directory: &Path) -> Running {
     let arguments = [
         "serve",
@@ -381,6 +418,11 @@ async fn what_was_not_delivered_before_a_kill_is_delivered_after_it() {
     let device = scene.follower("GCM", "token").await;
     scene.write(None, false).await;
     service.has_seen(1).await;
+    // As long as it waits the log is kept for it.
+    let level = "syncline_reader_behind_commits{reader=\"push\"} ";
+    let page = scene.metrics().await;
+    let behind = page.lines().find_map(|line| line.strip_prefix(level));
+    assert_ne!(behind.unwrap(), "0");
     running.signal(Signal::KILL);
     running.ended();
     let before = service.seen().len();
