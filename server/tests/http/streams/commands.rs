@@ -1,6 +1,7 @@
 //! `syncline publish`, and what the commands say of streams.
 
-use std::process::Output;
+use std::path::Path;
+use std::process::{Command, Output};
 
 use rustix::process::Signal;
 
@@ -9,6 +10,17 @@ use crate::process::{refused, syncline};
 use crate::signed::Guest;
 
 const FILES: &str = "[streams.out]\ntype = \"file\"\npath = \"out\"\n";
+
+/// `syncline publish`, of this pool unless another is named.
+fn publish(directory: &Path, pool: &str, more: &[&str]) -> Command {
+    let place = ["publish", "--data", "data"];
+    let how = ["--config", "syncline.toml", "--json"];
+    let of: &[&str] = match more.contains(&"--pool") {
+        true => &[],
+        false => &["--pool", pool],
+    };
+    syncline(directory, &[&place[..], &how, of, more].concat())
+}
 
 #[tokio::test]
 async fn a_snapshot_and_changes_are_sent_once_more() {
@@ -29,21 +41,7 @@ async fn a_snapshot_and_changes_are_sent_once_more() {
     let (records, count) = listed(&mut client, &guest).await;
     let other = Guest::new(&mut client).await;
     write(&mut client, &other, "k", "1").await;
-    let publish = |more: &[&str]| {
-        let place = [
-            "publish",
-            "--data",
-            "data",
-            "--config",
-            "syncline.toml",
-            "--json",
-        ];
-        let of: &[&str] = match more.contains(&"--pool") {
-            true => &[],
-            false => &["--pool", &guest.pool],
-        };
-        syncline(directory, &[&place[..], of, more].concat())
-    };
+    let publish = |more: &[&str]| publish(directory, &guest.pool, more);
     let busy = refused(publish(&["--stream", "out", "--snapshot"]));
     assert!(busy.contains("stop the server"), "{busy}");
     running.signal(Signal::TERM);
