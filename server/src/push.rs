@@ -7,6 +7,7 @@
 
 mod audience;
 mod delivery;
+mod each;
 mod fcm;
 mod message;
 mod place;

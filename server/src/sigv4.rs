@@ -21,7 +21,7 @@ use sha2::{Digest, Sha256};
 use crate::error::ApiError;
 use authorization::Authorization;
 
-pub use canonical::Canonical;
+pub use canonical::{Canonical, ENCODED};
 pub use date::format as basic_date;
 pub use outgoing::Signer;
 pub use presigned::{EXPIRES_SECONDS_MAX, Presigned, is_presigned};

@@ -149,14 +149,20 @@ pub(super) fn address(url: String) -> Result<String, String> {
     ))
 }
 
-pub(super) fn secret<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Secret>, D::Error> {
+/// A secret that must not be left out.
+pub(super) fn needed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
     let secret = String::deserialize(deserializer)?;
     if secret.is_empty() {
         return Err(serde::de::Error::custom("a secret must not be empty"));
     }
-    Ok(Some(Secret::new(secret)))
+    Ok(Secret::new(secret))
+}
+
+/// One that may be left out, and is not empty where it stands.
+pub(super) fn secret<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Secret>, D::Error> {
+    needed(deserializer).map(Some)
 }
 
 #[cfg(test)]

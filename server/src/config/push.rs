@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 
-use super::functions::{address, secret};
+use super::functions::{address, needed, secret};
 use super::{ConfigError, Secret, refuse};
 
 /// A section `[push."APPLICATION-ARN"]`: who delivers the messages of that application.
@@ -69,9 +69,4 @@ impl PushConfig {
             Err(why) => refuse("[push]", format!("{application:?}: {why}")),
         }
     }
-}
-
-fn needed<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Secret, D::Error> {
-    let missing = || serde::de::Error::custom("a secret must not be empty");
-    secret(deserializer)?.ok_or_else(missing)
 }

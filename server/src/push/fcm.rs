@@ -14,8 +14,8 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
-use tokio::task::JoinSet;
 
+use super::each::each;
 use super::message::{Parcel, Verdict};
 use super::transport::BOUNDS;
 use crate::error::Chain;
@@ -28,8 +28,7 @@ const TOKEN_SECONDS: u64 = 3600;
 /// A token is not used any more so long before its end.
 const SPARE_SECONDS: u64 = 60;
 
-/// See the module. Clones share it.
-#[derive(Clone)]
+/// See the module.
 pub(super) struct Fcm {
     shared: Arc<Shared>,
 }
@@ -70,21 +69,13 @@ impl Fcm {
         }
     }
 
-    /// Each message takes a request of its own; the connections bound how many run at once.
+    /// A verdict for each message, in their order.
     pub(super) async fn send(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
-        let mut sending = JoinSet::new();
-        for (place, parcel) in parcels.iter().enumerate() {
-            let (shared, parcel) = (Arc::clone(&self.shared), parcel.clone());
-            sending.spawn(async move { (place, shared.deliver(&parcel, seconds).await) });
-        }
-        // One that panicked, which the log has, is tried again.
-        let mut verdicts = vec![Verdict::Failed; parcels.len()];
-        while let Some(done) = sending.join_next().await {
-            if let Ok((place, verdict)) = done {
-                verdicts[place] = verdict;
-            }
-        }
-        verdicts
+        each(parcels, |parcel| {
+            let shared = Arc::clone(&self.shared);
+            async move { shared.deliver(&parcel, seconds).await }
+        })
+        .await
     }
 }
 

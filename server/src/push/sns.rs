@@ -4,30 +4,23 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use serde_json::json;
-use tokio::task::JoinSet;
 use uuid::Uuid;
 
+use super::each::each;
 use super::message::{Parcel, Verdict};
 use super::transport::BOUNDS;
 use crate::config::Secret;
 use crate::error::Chain;
 use crate::outbound::{Answer, Peer, Post};
-use crate::sigv4::Signer;
+use crate::sigv4::{ENCODED, Signer};
 use crate::site::stored::Platform;
 
-/// Everything but letters, digits and `-._~`.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
 /// Endpoints that are remembered; beyond that all are asked for again.
 const ENDPOINTS_MAX: usize = 65_536;
 
-/// See the module. Clones share it.
-#[derive(Clone)]
+/// See the module.
 pub(super) struct Sns {
     shared: Arc<Shared>,
 }
@@ -70,21 +63,13 @@ impl Sns {
         }
     }
 
-    /// Each message takes requests of its own; the connections bound how many run at once.
+    /// A verdict for each message, in their order.
     pub(super) async fn send(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
-        let mut sending = JoinSet::new();
-        for (place, parcel) in parcels.iter().enumerate() {
-            let (sns, parcel) = (self.clone(), parcel.clone());
-            sending.spawn(async move { (place, sns.shared.deliver(&parcel, seconds).await) });
-        }
-        // One that panicked, which the log has, is tried again.
-        let mut verdicts = vec![Verdict::Failed; parcels.len()];
-        while let Some(done) = sending.join_next().await {
-            if let Ok((place, verdict)) = done {
-                verdicts[place] = verdict;
-            }
-        }
-        verdicts
+        each(parcels, |parcel| {
+            let shared = Arc::clone(&self.shared);
+            async move { shared.deliver(&parcel, seconds).await }
+        })
+        .await
     }
 }
 

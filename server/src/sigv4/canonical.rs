@@ -7,8 +7,9 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, percent_e
 use super::{Unverified, incomplete};
 use crate::error::ApiError;
 
-/// Everything but letters, digits and `-._~`.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
+/// What is percent-encoded wherever AWS services read text: everything but letters, digits and
+/// `-._~`.
+pub const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')

@@ -40,11 +40,16 @@ pub(crate) fn serve(directory: &Path, data: &str) -> Running {
 
 /// The same, with more arguments.
 pub(crate) fn serve_with(directory: &Path, data: &str, more: &[&str]) -> Running {
+    Running::start(serving(directory, data, more))
+}
+
+/// The command that starts it.
+pub(crate) fn serving(directory: &Path, data: &str, more: &[&str]) -> Command {
     let arguments = ["serve", "--data", data, "--listen", "127.0.0.1:0"];
     let mut command = syncline(directory, &[&arguments, more].concat());
     command.env("SYNCLINE_ROOT_ACCESS_KEY_ID", ROOT.0);
     command.env("SYNCLINE_ROOT_SECRET_ACCESS_KEY", ROOT.1);
-    Running::start(command)
+    command
 }
 
 /// Stops a server; tells its log.

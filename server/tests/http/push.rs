@@ -7,12 +7,12 @@ use std::path::Path;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use syncline_server::config::PushConfig;
-use syncline_server::sigv4::{Expected, Signed, SigningKeys, Unverified};
 
 use crate::client::{Answer, Client};
-use crate::process::{Running, syncline};
-use crate::server::{ROOT, Server};
-use crate::signed::{Guest, developer, now};
+use crate::commands::serve_with;
+use crate::process::Running;
+use crate::server::Server;
+use crate::signed::{Guest, developer};
 use crate::webservice::{Seen, Told, WebService};
 
 const GCM: &str = "arn:aws:sns:us-east-1:000000000000:app/GCM/game";
@@ -348,25 +348,7 @@ async fn sns_gets_an_endpoint_for_each_device_and_a_silent_message() {
     });
     let expected = json!({ "aps": { "content-available": 1 }, "data": fields });
     assert_eq!((&outer["default"], inner), (&json!(""), expected));
-    let headers: Vec<(&str, &[u8])> = last
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
-    let request = Unverified {
-        method: "POST",
-        path: &last.path,
-        query: "",
-        headers: &headers,
-        body: &last.body,
-    };
-    let expected = Expected {
-        service: "sns",
-        regions: &["eu-west-1".to_owned()],
-        now: now(),
-    };
-    let signed = Signed::parse(&request, &expected).unwrap().unwrap();
-    signed.verify("s3cret", &SigningKeys::new()).unwrap();
+    assert_eq!(last.signed_by("sns", "s3cret"), "AKIAS");
 }
 
 #[tokio::test]
@@ -387,20 +369,7 @@ async fn a_message_that_fails_by_itself_holds_up_no_other() {
 }
 
 fn start(directory: &Path) -> Running {
-    let arguments = [
-        "serve",
-        "--data",
-        "data",
-        "--listen",
-        "127.0.0.1:0",
-        "--config",
-        "c.toml",
-    ];
-    let mut command = syncline(directory, &arguments);
-    command
-        .env("SYNCLINE_ROOT_ACCESS_KEY_ID", ROOT.0)
-        .env("SYNCLINE_ROOT_SECRET_ACCESS_KEY", ROOT.1);
-    Running::start(command)
+    serve_with(directory, "data", &["--config", "c.toml"])
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::Client;
-use crate::process::{Running, syncline};
-use crate::server::ROOT;
+use crate::commands::serving;
+use crate::process::Running;
 use crate::signed::{Guest, developer};
 
 /// Nothing here takes nearly so long; it only ends what hangs.
@@ -33,21 +33,19 @@ pub(crate) fn start(directory: &Path, configuration: &str) -> Running {
     };
     let text = format!("{configuration}\n{engine}");
     std::fs::write(directory.join("syncline.toml"), text).unwrap();
-    let arguments = [
-        "serve",
-        "--data",
-        "data",
-        "--listen",
-        "127.0.0.1:0",
-        "--config",
-        "syncline.toml",
-    ];
-    let mut command = syncline(directory, &arguments);
-    command.env("SYNCLINE_ROOT_ACCESS_KEY_ID", ROOT.0);
-    command.env("SYNCLINE_ROOT_SECRET_ACCESS_KEY", ROOT.1);
+    let mut command = serving(directory, "data", &["--config", "syncline.toml"]);
     // Nobody reads it before the end; a pipe that is full would stop the server.
     command.env("RUST_LOG", "warn");
     Running::start(command)
+}
+
+/// The same, and a guest of a pool whose changes go to the stream `out`.
+pub(crate) async fn streaming(directory: &Path, configuration: &str) -> (Running, Client, Guest) {
+    let running = start(directory, configuration);
+    let mut client = running.client().await;
+    let guest = Guest::new(&mut client).await;
+    enable(&mut client, &guest.pool, "out").await;
+    (running, client, guest)
 }
 
 /// Polls until something is there.

@@ -6,11 +6,9 @@ mod scene;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use syncline_server::sigv4::{Expected, Signed, SigningKeys, Unverified};
 use tokio::sync::Notify;
 
 use crate::client::Answer;
-use crate::signed::now;
 use crate::webservice::{Seen, Told, WebService};
 use scene::{ARN, Scene, UNUSABLE, remove, send, told, write};
 
@@ -340,26 +338,7 @@ async fn a_function_of_lambda_is_invoked_as_lambda_wants_it() {
         seen.header("x-amz-invocation-type"),
         Some("RequestResponse")
     );
-    let headers: Vec<(&str, &[u8])> = seen
-        .headers
-        .iter()
-        .map(|(name, value)| (name.as_str(), value.as_bytes()))
-        .collect();
-    let request = Unverified {
-        method: "POST",
-        path: &seen.path,
-        query: "",
-        headers: &headers,
-        body: &seen.body,
-    };
-    let expected = Expected {
-        service: "lambda",
-        regions: &["eu-west-1".to_owned()],
-        now: now(),
-    };
-    let signed = Signed::parse(&request, &expected).unwrap().unwrap();
-    assert_eq!(signed.access_key_id(), "AKIAF");
-    signed.verify("s3cret", &SigningKeys::new()).unwrap();
+    assert_eq!(seen.signed_by("lambda", "s3cret"), "AKIAF");
     // A function that failed answers 200 all the same.
     scene.function.answers(|seen| {
         let failed = vec![("X-Amz-Function-Error", "Unhandled".to_owned())];

@@ -14,8 +14,11 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
+use syncline_server::sigv4::{Expected, Signed, SigningKeys, Unverified};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+
+use crate::signed::now;
 
 /// A request that came.
 #[derive(Debug, Clone)]
@@ -54,6 +57,29 @@ impl Seen {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let found = self.headers.iter().find(|(found, _)| found == name);
         found.map(|(_, value)| value.as_str())
+    }
+
+    /// Who signed it, now and for a service in eu-west-1, which must have been with this secret.
+    pub(crate) fn signed_by(&self, service: &str, secret: &str) -> String {
+        let headers = self.headers.iter();
+        let headers: Vec<(&str, &[u8])> = headers
+            .map(|(name, value)| (name.as_str(), value.as_bytes()))
+            .collect();
+        let request = Unverified {
+            method: "POST",
+            path: &self.path,
+            query: "",
+            headers: &headers,
+            body: &self.body,
+        };
+        let expected = Expected {
+            service,
+            regions: &["eu-west-1".to_owned()],
+            now: now(),
+        };
+        let signed = Signed::parse(&request, &expected).unwrap().unwrap();
+        signed.verify(secret, &SigningKeys::new()).unwrap();
+        signed.access_key_id().to_owned()
     }
 }
 

@@ -48,6 +48,18 @@ fn as_fcm(seen: &Seen) -> Told {
     }
 }
 
+/// A server that pushes by a service, with the account in a file.
+async fn pushing(file: &Path, service: &WebService) -> Server {
+    let push = PushConfig::Fcm {
+        service_account: file.to_owned(),
+        endpoint_url: Some(format!("http://{}", service.address)),
+    };
+    Server::start_with(|config| {
+        config.push.insert(GCM.to_owned(), push);
+    })
+    .await
+}
+
 #[tokio::test]
 async fn firebase_gets_a_message_with_a_token_of_its_own_and_tells_who_is_gone() {
     let service = WebService::start().await;
@@ -56,14 +68,7 @@ async fn firebase_gets_a_message_with_a_token_of_its_own_and_tells_who_is_gone()
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("account.json");
     std::fs::write(&file, account(&pair, &service)).unwrap();
-    let push = PushConfig::Fcm {
-        service_account: file,
-        endpoint_url: Some(format!("http://{}", service.address)),
-    };
-    let server = Server::start_with(|config| {
-        config.push.insert(GCM.to_owned(), push);
-    })
-    .await;
+    let server = pushing(&file, &service).await;
     let mut scene = Scene::new(server.client().await).await;
     scene.follower("GCM", "alive").await;
     let dead = scene.follower("GCM", "dead").await;
@@ -108,14 +113,7 @@ async fn an_account_that_cannot_be_read_only_delays() {
     service.answers(as_fcm);
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("account.json");
-    let push = PushConfig::Fcm {
-        service_account: file.clone(),
-        endpoint_url: Some(format!("http://{}", service.address)),
-    };
-    let server = Server::start_with(|config| {
-        config.push.insert(GCM.to_owned(), push);
-    })
-    .await;
+    let server = pushing(&file, &service).await;
     let mut scene = Scene::new(server.client().await).await;
     scene.follower("GCM", "alive").await;
     scene.write(None, false).await;

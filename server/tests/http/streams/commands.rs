@@ -5,7 +5,7 @@ use std::process::{Command, Output};
 
 use rustix::process::Signal;
 
-use super::{configured, enable, envelopes, listed, rebuilt, start, until, write};
+use super::{configured, enable, envelopes, listed, rebuilt, start, streaming, until, write};
 use crate::process::{refused, syncline};
 use crate::signed::Guest;
 
@@ -119,10 +119,7 @@ fn a_configuration_is_shown_and_a_sink_that_lacks_is_refused() {
 async fn a_restored_store_does_not_stream_on_as_if_nothing_had_been() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path();
-    let running = start(directory, FILES);
-    let mut client = running.client().await;
-    let guest = Guest::new(&mut client).await;
-    enable(&mut client, &guest.pool, "out").await;
+    let (running, mut client, guest) = streaming(directory, FILES).await;
     write(&mut client, &guest, "k", "1").await;
     let out = directory.join("out");
     let arrived = async |count: u64| {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use rustix::process::Signal;
 use serde_json::json;
 
-use super::{ask, configured, enable, envelopes, listed, rebuilt, start, until, write};
+use super::{ask, configured, enable, envelopes, listed, rebuilt, start, streaming, until, write};
 use crate::client::Client;
 use crate::signed::Guest;
 
@@ -115,10 +115,7 @@ async fn a_directory_that_cannot_be_written_holds_nobody_up() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path();
     std::fs::write(directory.join("out"), "in the way").unwrap();
-    let running = start(directory, FILES);
-    let mut client = running.client().await;
-    let guest = Guest::new(&mut client).await;
-    enable(&mut client, &guest.pool, "out").await;
+    let (running, mut client, guest) = streaming(directory, FILES).await;
     for turn in 0..5 {
         write(&mut client, &guest, "k", &turn.to_string()).await;
     }
@@ -156,10 +153,7 @@ async fn a_directory_that_cannot_be_written_holds_nobody_up() {
 async fn what_is_under_way_arrives_before_the_server_stops() {
     let home = tempfile::tempdir().unwrap();
     let directory = home.path();
-    let running = start(directory, FILES);
-    let mut client = running.client().await;
-    let guest = Guest::new(&mut client).await;
-    enable(&mut client, &guest.pool, "out").await;
+    let (running, mut client, guest) = streaming(directory, FILES).await;
     for turn in 0..20 {
         write(&mut client, &guest, "k", &turn.to_string()).await;
     }
