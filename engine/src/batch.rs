@@ -1,12 +1,13 @@
-//! One batch: plan each proposal on what those before it made true, stage, sync once, apply.
+//! One batch: each proposal is planned on what those before it made true, and staged; then all of
+//! them are written and synced once, and applied.
 
 use std::sync::Arc;
 
 use crate::cache::Cached;
 use crate::commit::{Change, Commit};
-use crate::draft::Draft;
+use crate::draft::{Below, Draft};
 use crate::error::{Error, Fault, Refusal};
-use crate::limits::{BATCH_BYTES, Limits};
+use crate::limits::{BATCH_BYTES, BATCH_SUBMISSIONS_MAX, Limits};
 use crate::log::End;
 use crate::page::Page;
 use crate::plan::{Ground, Plan, plan};
@@ -14,28 +15,44 @@ use crate::proposal::Receipt;
 use crate::queue::Submission;
 use crate::state::{Place, State};
 use crate::store::Store;
-use crate::tail::{Staged, Tail};
+use crate::tail::{Flush, Staged, Tail};
 use crate::ticket::Answer;
 use crate::types::{DatasetId, Location, Timestamp, invalid};
 
-/// What a batch rests on.
+/// What planning rests on.
 pub(crate) struct Grounds<'a> {
     pub(crate) store: &'a Store,
     pub(crate) limits: &'a Limits,
     pub(crate) now: Timestamp,
+    /// The draft of the batch that is being written.
+    pub(crate) written: Option<&'a Draft>,
+    /// All before this batch is durable, so that it may begin a segment.
+    pub(crate) may_begin: bool,
 }
 
-/// What came of a batch.
+/// Where batches come from: only who plans touches it.
+pub(crate) struct Planner {
+    pub(crate) tail: Tail,
+    batch: Batch,
+    draft: Draft,
+    /// The batch takes no more before it is written.
+    full: bool,
+}
+
+/// A batch on its way.
 #[derive(Default)]
 pub(crate) struct Batch {
-    /// One per submission, in order; those without one are for the next batch.
+    pub(crate) submissions: Vec<Submission>,
+    /// One per submission, in order, to be given when it is durable.
     pub(crate) answers: Vec<Answer>,
-    /// The newest pages of the datasets that the batch changed.
-    pub(crate) pages: Vec<(DatasetId, Arc<Page>)>,
-    /// Something was written and synced.
-    pub(crate) synced: bool,
-    /// The store must not be written again.
-    pub(crate) halt: Option<Arc<str>>,
+    staged: Vec<StagedCommit>,
+}
+
+/// A batch that is planned, and what is left to do for it.
+pub(crate) struct Ready {
+    pub(crate) batch: Batch,
+    /// `None` if it has refusals only.
+    pub(crate) flush: Option<Flush>,
 }
 
 /// A commit that is staged.
@@ -46,124 +63,169 @@ struct StagedCommit {
     pages: Vec<(usize, Arc<Page>)>,
 }
 
-impl Batch {
-    /// Runs submissions through the log; leaves out those at the end that do not fit.
-    pub(crate) fn run(grounds: &Grounds<'_>, tail: &mut Tail, submissions: &[Submission]) -> Self {
-        let mut batch = Self::default();
-        let staged = batch.stage(grounds, tail, submissions);
-        let Some(last) = staged.last() else {
-            return batch;
-        };
-        match tail.flush(last.commit.sequence) {
-            Ok(end) => {
-                batch.synced = true;
-                batch.publish(grounds.store, staged, end);
-            }
-            Err(fault) => batch.fail(&fault),
+impl Planner {
+    pub(crate) fn new(tail: Tail, state: &State) -> Self {
+        Self {
+            tail,
+            batch: Batch::default(),
+            draft: Draft::behind(state),
+            full: false,
         }
-        batch
     }
 
-    fn stage(
+    /// Nothing is in the batch.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.batch.submissions.is_empty()
+    }
+
+    /// The batch takes no more before it is written.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// How many submissions the batch still takes.
+    pub(crate) fn room(&self) -> usize {
+        BATCH_SUBMISSIONS_MAX - self.batch.submissions.len()
+    }
+
+    /// Takes submissions, not more than there is room for.
+    pub(crate) fn take(&mut self, submissions: Vec<Submission>) {
+        self.batch.submissions.extend(submissions);
+    }
+
+    /// Plans what it took and stages what comes of it, until `wanted` says that someone else wants
+    /// to go on. What was not come to is for [`Planner::left`]. An error means that nothing may be
+    /// written any more.
+    pub(crate) fn stage(
         &mut self,
         grounds: &Grounds<'_>,
-        tail: &mut Tail,
-        submissions: &[Submission],
-    ) -> Vec<StagedCommit> {
-        let state = grounds.store.state();
-        let mut draft = Draft::new(&state);
-        let mut staged = Vec::with_capacity(submissions.len());
-        for submission in submissions {
-            let plan = match decide(grounds, &mut draft, submission) {
+        wanted: impl Fn() -> bool,
+    ) -> Result<(), Fault> {
+        while let Some(submission) = self.batch.submissions.get(self.batch.answers.len()) {
+            let plan = match decide(grounds, &mut self.draft, submission) {
                 Ok(plan) => plan,
                 Err(refusal) => {
-                    self.answers.push(Err(refusal.into()));
+                    self.batch.answers.push(Err(refusal.into()));
                     continue;
                 }
             };
-            match tail.stage(&plan.commit) {
-                Ok(Staged::At(locations)) => {
-                    let (commit, receipt) = remember(&mut draft, submission, plan, locations);
-                    staged.push(commit);
-                    self.answers.push(Ok(receipt));
+            let answer = match self.tail.stage(&plan.commit, grounds.may_begin)? {
+                Staged::At(locations) => {
+                    let (staged, receipt) = remember(&mut self.draft, submission, plan, locations);
+                    self.batch.staged.push(staged);
+                    Ok(receipt)
                 }
-                Ok(Staged::SegmentFull) => break,
-                Ok(Staged::TooLarge) => {
-                    let refusal = invalid("wishes", "make a commit of more than 1 GiB");
-                    self.answers.push(Err(refusal.into()));
-                }
-                // What deletes may still have a place.
-                Ok(Staged::NoSegment(fault)) => self.answers.push(Err(fault.into())),
-                Err(fault) => {
-                    self.halt = Some(fault.text());
-                    self.refuse_rest(fault, submissions.len());
+                Staged::SegmentFull => {
+                    self.full = true;
                     break;
                 }
+                Staged::TooLarge => {
+                    Err(Refusal::from(invalid("wishes", "make a commit of more than 1 GiB")).into())
+                }
+                // What deletes may still have a place.
+                Staged::NoSegment(fault) => Err(fault.into()),
+            };
+            self.batch.answers.push(answer);
+            if self.tail.staged() >= BATCH_BYTES || self.room() == 0 {
+                self.full = true;
+                break;
             }
-            if tail.staged() >= BATCH_BYTES {
+            if wanted() {
                 break;
             }
         }
-        staged
+        Ok(())
     }
 
-    /// Nothing can be written: everything that is left is told so.
-    fn refuse_rest(&mut self, fault: Fault, submissions: usize) {
-        self.answers.resize(submissions, Err(Error::Fault(fault)));
+    /// Answers what was not come to.
+    pub(crate) fn refuse(&mut self, error: &Error) {
+        let submissions = self.batch.submissions.len();
+        self.batch
+            .answers
+            .resize_with(submissions, || Err(error.clone()));
     }
 
-    /// The write or the sync failed: nobody knows what lasts. Refusals were planned on commits
-    /// that may be lost, so they are not told either.
-    fn fail(&mut self, fault: &Fault) {
-        let why = fault.text();
+    /// What was not come to.
+    pub(crate) fn left(&mut self) -> Vec<Submission> {
+        self.draft.forget_pages();
+        self.batch.submissions.split_off(self.batch.answers.len())
+    }
+
+    /// How many commits are staged.
+    pub(crate) fn staged(&self) -> usize {
+        self.batch.staged.len()
+    }
+
+    /// The pages that staged commits made, but the first so many, with their datasets.
+    pub(crate) fn pages(&self, but: usize) -> impl Iterator<Item = (&DatasetId, &Arc<Page>)> {
+        self.batch.staged[but..].iter().flat_map(StagedCommit::pages)
+    }
+
+    /// Ends the batch; gives also what those behind it go by until it is durable. All before it
+    /// must be durable.
+    pub(crate) fn end_batch(&mut self) -> (Ready, Draft) {
+        let behind = Draft::behind(self.draft.state());
+        self.full = false;
+        let ready = Ready {
+            batch: std::mem::take(&mut self.batch),
+            flush: self.tail.hand_over(),
+        };
+        (ready, std::mem::replace(&mut self.draft, behind))
+    }
+}
+
+impl Batch {
+    /// Nothing of it is known to last. Refusals were planned on commits that may be lost, so they
+    /// are not told either.
+    pub(crate) fn fail(&mut self, fault: &Fault) {
         for answer in &mut self.answers {
-            *answer = Err(match answer {
-                Ok(_) => Error::Fault(fault.clone()),
-                Err(_) => Error::halted(&why),
-            });
+            match answer {
+                Ok(_) => *answer = Err(fault.clone().into()),
+                Err(Error::Fault(_)) => {}
+                Err(_) => *answer = Err(Fault::halted(&fault.reason()).into()),
+            }
         }
-        self.halt = Some(why);
     }
 
     /// Makes durable commits true for everyone.
-    fn publish(&mut self, store: &Store, staged: Vec<StagedCommit>, end: End) {
-        let last = staged
+    pub(crate) fn publish(&self, store: &Store, end: End) {
+        let last = self
+            .staged
             .last()
             .map_or_else(Default::default, |staged| staged.commit.sequence);
-        for staged in &staged {
+        for staged in &self.staged {
             staged.cache(store);
         }
         let mut outdated = Vec::new();
         let mut state = store.state_mut();
-        for staged in &staged {
+        for staged in &self.staged {
             outdated.extend(staged.replaced(&state));
             let snapshots = &store.snapshots;
             snapshots.apply(&mut state, &staged.commit, &staged.locations);
         }
         drop(state);
-        let news = staged.iter().rfind(|staged| staged.commit.is_news());
+        let news = self.staged.iter().rfind(|staged| staged.commit.is_news());
         store
             .watermark
             .advance(last, end, news.map(|staged| staged.commit.sequence));
         for location in outdated {
             store.cache.remove(location);
         }
-        for StagedCommit { commit, pages, .. } in staged {
-            for (change, page) in pages {
-                if let Change::Dataset(change) = &commit.changes[change] {
-                    self.pages.push((change.dataset.clone(), page));
-                }
-            }
-        }
     }
 }
 
 fn decide(
     grounds: &Grounds<'_>,
-    draft: &mut Draft<'_>,
+    draft: &mut Draft,
     submission: &Submission,
 ) -> Result<Plan, Refusal> {
-    draft.admit(&submission.proposal);
+    draft.admit(
+        &submission.proposal,
+        Below {
+            durable: &grounds.store.state(),
+            written: grounds.written,
+        },
+    );
     let page = |wish: usize, dataset: &DatasetId| {
         let page = draft
             .page(dataset)
@@ -178,9 +240,9 @@ fn decide(
     plan(&ground, &submission.proposal, grounds.now)
 }
 
-/// Makes a staged commit true for the rest of the batch.
+/// Makes a staged commit true for what is planned behind it.
 fn remember(
-    draft: &mut Draft<'_>,
+    draft: &mut Draft,
     submission: &Submission,
     plan: Plan,
     locations: Vec<Location>,
@@ -234,6 +296,16 @@ impl StagedCommit {
                 store.cache.insert(location, Cached::Value(value.clone()));
             }
         }
+    }
+
+    /// The pages that the commit made, with their datasets.
+    fn pages(&self) -> impl Iterator<Item = (&DatasetId, &Arc<Page>)> {
+        self.pages.iter().filter_map(|(change, page)| {
+            match &self.commit.changes[*change] {
+                Change::Dataset(change) => Some((&change.dataset, page)),
+                _ => None,
+            }
+        })
     }
 
     /// Places that nobody will look for once the commit is applied.

@@ -1,5 +1,9 @@
-//! What will be true once the present batch is durable: a small state that holds copies of what the
-//! batch touches, changed by the same `apply` as the real one.
+//! What will be true once the batch that is being planned is durable: a small state that holds
+//! copies of what the batch touches, changed by the same `apply` as the real one.
+//!
+//! While the batch before is being written, its draft lies between: what it holds is newer than
+//! what is durable. Once it is durable both are the same, so it does not matter when exactly a
+//! batch ceases to look there.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -9,17 +13,24 @@ use foldhash::fast::RandomState;
 use crate::commit::{Change, Commit};
 use crate::page::Page;
 use crate::proposal::{Proposal, Wish};
-use crate::state::{Pool, State};
+use crate::state::{Identity, Place, Pool, State};
 use crate::types::{DatasetId, IdentityId, Location, MetadataKey, PoolId};
 
 /// The state after the batch so far.
-pub(crate) struct Draft<'a> {
-    durable: &'a State,
+pub(crate) struct Draft {
     state: State,
-    /// Pages that the batch made, and may be asked for once more.
+    /// Pages that were made since submissions were last taken, and may be asked for once more.
     pages: HashMap<DatasetId, Arc<Page>, RandomState>,
     /// What the batch took away, so that it is not copied once more.
     gone: Gone,
+}
+
+/// What a draft copies from.
+#[derive(Clone, Copy)]
+pub(crate) struct Below<'a> {
+    pub(crate) durable: &'a State,
+    /// The draft of the batch that is being written.
+    pub(crate) written: Option<&'a Draft>,
 }
 
 #[derive(Default)]
@@ -29,16 +40,50 @@ struct Gone {
     keys: HashSet<MetadataKey>,
 }
 
-impl<'a> Draft<'a> {
-    pub(crate) fn new(durable: &'a State) -> Self {
+impl Below<'_> {
+    fn key(&self, key: &MetadataKey) -> Option<&Place> {
+        let Some(written) = self.written else {
+            return self.durable.metadata.get(key);
+        };
+        match written.state.metadata.get(key) {
+            None if !written.gone.keys.contains(key) => self.durable.metadata.get(key),
+            found => found,
+        }
+    }
+
+    fn pool(&self, pool: &PoolId) -> Option<&Pool> {
+        let Some(written) = self.written else {
+            return self.durable.pools.get(pool);
+        };
+        match written.state.pools.get(pool) {
+            None if !written.gone.pools.contains(pool) => self.durable.pools.get(pool),
+            found => found,
+        }
+    }
+
+    fn identity(&self, pool: PoolId, identity: IdentityId) -> Option<&Identity> {
+        let Some(Draft { state, gone, .. }) = self.written else {
+            return self.durable.identity(&pool, &identity);
+        };
+        let is_gone =
+            || gone.pools.contains(&pool) || gone.identities.contains(&(pool, identity));
+        match state.identity(&pool, &identity) {
+            None if !is_gone() => self.durable.identity(&pool, &identity),
+            found => found,
+        }
+    }
+}
+
+impl Draft {
+    /// Of a batch behind this state.
+    pub(crate) fn behind(state: &State) -> Self {
         let state = State {
-            sequence: durable.sequence,
-            time: durable.time,
-            base: durable.base,
+            sequence: state.sequence,
+            time: state.time,
+            base: state.base,
             ..State::default()
         };
         Self {
-            durable,
             state,
             pages: HashMap::default(),
             gone: Gone::default(),
@@ -49,15 +94,15 @@ impl<'a> Draft<'a> {
         &self.state
     }
 
-    /// The page of a dataset if the batch made it.
+    /// The page of a dataset, if it was made since submissions were last taken.
     pub(crate) fn page(&self, dataset: &DatasetId) -> Option<&Arc<Page>> {
         self.pages.get(dataset)
     }
 
     /// Copies what a proposal touches.
-    pub(crate) fn admit(&mut self, proposal: &Proposal) {
+    pub(crate) fn admit(&mut self, proposal: &Proposal, below: Below<'_>) {
         for (key, _) in &proposal.expect {
-            self.admit_key(key);
+            self.admit_key(key, below);
         }
         for wish in &proposal.wishes {
             match wish {
@@ -66,39 +111,39 @@ impl<'a> Draft<'a> {
                 | Wish::Rewrite { dataset }
                 | Wish::Republish { dataset }
                 | Wish::Import { dataset, .. } => {
-                    self.admit_identity(dataset.pool, dataset.identity);
+                    self.admit_identity(dataset.pool, dataset.identity, below);
                 }
                 Wish::CopyDataset { from, to } => {
-                    self.admit_identity(from.pool, from.identity);
-                    self.admit_identity(to.pool, to.identity);
+                    self.admit_identity(from.pool, from.identity, below);
+                    self.admit_identity(to.pool, to.identity, below);
                 }
                 Wish::DeleteIdentity { pool, identity }
                 | Wish::ImportIdentity { pool, identity, .. } => {
-                    self.admit_identity(*pool, *identity);
+                    self.admit_identity(*pool, *identity, below);
                 }
                 Wish::DeletePool { pool } | Wish::ImportPool { pool, .. } => {
-                    self.admit_pool(*pool);
+                    self.admit_pool(*pool, below);
                 }
                 Wish::PutMetadata { key, .. } | Wish::DeleteMetadata { key, .. } => {
-                    self.admit_key(key);
+                    self.admit_key(key, below);
                 }
             }
         }
     }
 
-    fn admit_key(&mut self, key: &MetadataKey) {
+    fn admit_key(&mut self, key: &MetadataKey, below: Below<'_>) {
         if !self.state.metadata.contains_key(key)
             && !self.gone.keys.contains(key)
-            && let Some(place) = self.durable.metadata.get(key)
+            && let Some(place) = below.key(key)
         {
             self.state.metadata.insert(key.clone(), *place);
         }
     }
 
-    fn admit_pool(&mut self, pool: PoolId) {
+    fn admit_pool(&mut self, pool: PoolId, below: Below<'_>) {
         if !self.state.pools.contains_key(&pool)
             && !self.gone.pools.contains(&pool)
-            && let Some(found) = self.durable.pools.get(&pool)
+            && let Some(found) = below.pool(&pool)
         {
             let copy = Pool {
                 bytes: found.bytes,
@@ -110,15 +155,15 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn admit_identity(&mut self, pool: PoolId, identity: IdentityId) {
-        self.admit_pool(pool);
+    fn admit_identity(&mut self, pool: PoolId, identity: IdentityId, below: Below<'_>) {
+        self.admit_pool(pool, below);
         let Some(draft) = self.state.pools.get_mut(&pool) else {
             return;
         };
         if !draft.identities.contains_key(&identity)
             && !self.gone.pools.contains(&pool)
             && !self.gone.identities.contains(&(pool, identity))
-            && let Some(found) = self.durable.identity(&pool, &identity)
+            && let Some(found) = below.identity(pool, identity)
         {
             draft.identities.insert(identity, found.clone());
         }
@@ -143,8 +188,13 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Takes the page that a staged commit made, for what else the batch does to its dataset.
+    /// Takes the page that a staged commit made, for what else was taken with it.
     pub(crate) fn keep(&mut self, dataset: DatasetId, page: Arc<Page>) {
         self.pages.insert(dataset, page);
+    }
+
+    /// Forgets the pages: from now on submissions bring them.
+    pub(crate) fn forget_pages(&mut self) {
+        self.pages.clear();
     }
 }

@@ -1,5 +1,5 @@
-//! What the log role does for the store itself, between two batches: so that nothing changes under
-//! a batch that is being planned or written.
+//! What is done for the store itself while no batch is planned or written: so that nothing changes
+//! under one.
 
 use crate::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use crate::page::Page;
 use crate::state::Move;
 use crate::types::{Sequence, Timestamp};
 
-/// Something to do for the log role.
+/// Something to do for who writes.
 pub(crate) enum Errand {
     /// Take over what was moved and is durable in its new place; tells of each whether it had not
     /// changed meanwhile.
@@ -44,6 +44,11 @@ impl Sent {
     pub(crate) fn finish(&self, outcome: Result<Vec<bool>, Error>) {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         self.done.notify_all();
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        let outcome = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
+        outcome.is_some()
     }
 
     pub(crate) fn wait(&self) -> Result<Vec<bool>, Error> {

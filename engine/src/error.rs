@@ -43,9 +43,7 @@ pub enum Error {
 impl Error {
     /// What everyone is told whose submission a halted store cannot take.
     pub(crate) fn halted(why: &Arc<str>) -> Self {
-        Self::Fault(Fault::Halted {
-            why: Arc::clone(why),
-        })
+        Self::Fault(Fault::halted(why))
     }
 }
 
@@ -310,6 +308,21 @@ impl Fault {
     }
 
     /// The fault and its cause in one line, for those who come later.
+    /// A store that was halted by something.
+    pub(crate) fn halted(why: &Arc<str>) -> Self {
+        Self::Halted {
+            why: Arc::clone(why),
+        }
+    }
+
+    /// What halts a store that this happens to.
+    pub(crate) fn reason(&self) -> Arc<str> {
+        match self {
+            Self::Halted { why } => Arc::clone(why),
+            _ => self.text(),
+        }
+    }
+
     pub(crate) fn text(&self) -> Arc<str> {
         match std::error::Error::source(self) {
             Some(source) => format!("{self}: {source}").into(),

@@ -1,9 +1,10 @@
-//! Submissions that wait for the log role, and the newest pages of the datasets that they are
+//! Submissions that wait to be planned, and the newest pages of the datasets that they are
 //! about.
 //!
-//! A dataset stays *pinned* while a submission for it waits or runs: whoever submits brings its
-//! page, the log role replaces it with each commit, so the role never has to read the disk.
-//! Submissions, their bytes and the pinned bytes are bounded.
+//! A dataset stays *pinned* from when a submission for it is taken in until that is answered:
+//! whoever submits brings its page, whoever plans replaces it with the page of each commit that it
+//! stages, so planning never has to read the disk. Submissions, their bytes and the pinned bytes
+//! are bounded.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,9 +12,7 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use crate::error::{Error, Refusal};
-use crate::limits::{
-    BATCH_SUBMISSIONS_MAX, PINNED_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX,
-};
+use crate::limits::{PINNED_BYTES_MAX, QUEUE_BYTES_MAX, QUEUE_SUBMISSIONS_MAX};
 use crate::page::Page;
 use crate::proposal::{Proposal, Wish};
 use crate::store::{Disk, Store};
@@ -24,8 +23,8 @@ use crate::types::{DatasetId, Location, PatchOp, invalid};
 pub(crate) struct Submission {
     pub(crate) proposal: Proposal,
     pub(crate) ticket: Arc<Ticket>,
-    /// For each wish the newest durable page of its dataset, if it exists; set when the batch is
-    /// taken.
+    /// For each wish the newest page of its dataset that is durable or staged, if it exists; set
+    /// when it is taken to be planned.
     pub(crate) pages: Vec<Option<Arc<Page>>>,
     /// All it does is to update a dataset that no other submission is about; set with the pages.
     pub(crate) is_alone: bool,
@@ -53,7 +52,8 @@ pub(crate) struct Queue {
 
 struct Pin {
     submissions: usize,
-    /// The newest durable page; `None` if the dataset did not exist when it was pinned.
+    /// The newest page that is durable or staged; `None` if the dataset did not exist when it was
+    /// pinned.
     page: Option<Arc<Page>>,
 }
 
@@ -76,8 +76,14 @@ fn dataset(wish: &Wish) -> Option<&DatasetId> {
     }
 }
 
+/// The datasets that a proposal is about: those it reads, and those it makes.
 fn datasets(proposal: &Proposal) -> impl Iterator<Item = &DatasetId> {
-    proposal.wishes.iter().filter_map(dataset)
+    let made = |wish| match wish {
+        &Wish::CopyDataset { ref to, .. } => Some(to),
+        _ => None,
+    };
+    let of = move |wish| [dataset(wish), made(wish)];
+    proposal.wishes.iter().flat_map(of).flatten()
 }
 
 /// Memory that a proposal takes, near enough.
@@ -177,8 +183,8 @@ impl Queue {
             pin.submissions += 1;
             return Ok(());
         }
-        // No submission for the dataset is under way, so its head cannot move while the queue is
-        // locked.
+        // No submission for the dataset is under way, so its head moves by a deletion alone, which
+        // needs no page.
         let page = match store.state().head(dataset).location {
             None => None,
             Some(location) => match loaded.get(&location) {
@@ -217,12 +223,11 @@ impl Queue {
         }
     }
 
-    /// Takes the next submissions, in order, with the pages that they need, and the gate to be
-    /// opened when they are answered.
-    pub(crate) fn take_batch(&mut self) -> (Vec<Submission>, Arc<Gate>) {
-        let count = self.waiting.len().min(BATCH_SUBMISSIONS_MAX);
-        let mut batch: Vec<_> = self.waiting.drain(..count).collect();
-        for submission in &mut batch {
+    /// Takes at most so many submissions, in order, with the pages that they need.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<Submission> {
+        let count = self.waiting.len().min(count);
+        let mut taken: Vec<_> = self.waiting.drain(..count).collect();
+        for submission in &mut taken {
             let wishes = &submission.proposal.wishes;
             let mut is_alone = matches!(wishes[..], [Wish::Update { .. }]);
             let page = |wish| {
@@ -233,7 +238,12 @@ impl Queue {
             submission.pages = wishes.iter().map(page).collect();
             submission.is_alone = is_alone;
         }
-        (batch, std::mem::take(&mut self.gate))
+        taken
+    }
+
+    /// Ends a batch: gives the gate to be opened when its submissions are answered.
+    pub(crate) fn end_batch(&mut self) -> Arc<Gate> {
+        std::mem::take(&mut self.gate)
     }
 
     /// Puts submissions back in front.
@@ -243,7 +253,7 @@ impl Queue {
         }
     }
 
-    /// Takes note of the page that a durable commit made.
+    /// Takes note of the page that a staged commit made, or that was moved.
     pub(crate) fn moved(&mut self, dataset: &DatasetId, page: &Arc<Page>) {
         if let Some(pin) = self.pins.get_mut(dataset) {
             self.pinned_bytes -= pin.memory();

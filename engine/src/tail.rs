@@ -1,12 +1,18 @@
-//! The end of the log, where the log role appends: staged frames, one write, one sync.
+//! The end of the log, where commits are staged: frames behind each other, for one write and one
+//! sync.
 //!
 //! A segment is begun when the first commit needs it. Invariants: every frame of a commit is in one
 //! segment; behind each commit there is room for the marks that may follow; the next segment is
-//! begun only once everything in this one is durable.
+//! begun only once everything in this one is durable. Frames may be staged while those before them
+//! are written, and get their headers when those are durable, which the headers tell.
 
 use std::io::IoSlice;
 use std::path::Path;
 use std::sync::Arc;
+
+mod flush;
+
+pub(crate) use flush::Flush;
 
 use crate::commit::{Commit, encode_head};
 use crate::disk::DiskFile;
@@ -28,7 +34,7 @@ const ROOM_BYTES: u64 =
 pub(crate) enum Staged {
     /// Its changes lie here once it is flushed.
     At(Vec<Location>),
-    /// Nothing was staged: the rest of the segment is too short, flush first.
+    /// Nothing was staged: the rest of the segment is too short, flush first what is in it.
     SegmentFull,
     /// Nothing was staged: no segment may be so large.
     TooLarge,
@@ -48,23 +54,24 @@ pub(crate) struct Ended {
     pub(crate) time: Timestamp,
 }
 
-/// The end of the log; only the log role touches it.
+/// The end of the log; only who plans touches it.
 pub(crate) struct Tail {
     log: Arc<Log>,
     active: Option<Active>,
     /// The number of the next segment.
     next: u32,
-    /// Behind the last durable frame.
+    /// Behind the last frame that was handed over to be written.
     position: Position,
     chain: u32,
-    /// Frames that are staged but not written.
+    /// Frames that are staged behind it, still without headers.
     buffer: Vec<u8>,
-    /// The frames of the commit that is being staged.
     laid: Vec<Laid>,
     /// Places of staged commits.
     points: Vec<IndexPoint>,
-    /// The last durable commit.
-    durable: Sequence,
+    /// The last commit that was handed over to be written.
+    written: Sequence,
+    /// The last commit that is staged.
+    staged: Sequence,
     time: Timestamp,
     /// The store's root says that there is a log.
     begun: bool,
@@ -83,6 +90,11 @@ struct Laid {
     /// Where it begins in the buffer.
     start: usize,
     payload_bytes: usize,
+    payload_checksum: u32,
+    kind: Kind,
+    sequence: Sequence,
+    part: u16,
+    parts: u16,
 }
 
 impl Tail {
@@ -97,19 +109,22 @@ impl Tail {
             buffer: Vec::new(),
             laid: Vec::new(),
             points: Vec::new(),
-            durable: ended.sequence,
+            written: ended.sequence,
+            staged: ended.sequence,
             time: ended.time,
         }
     }
 
-    /// Puts a commit behind what is staged already. An error means that the log must not be
-    /// written to again.
-    pub(crate) fn stage(&mut self, commit: &Commit) -> Result<Staged, Fault> {
-        let before = self.buffer.len();
+    /// Puts a commit behind what is staged already. Begins a segment for it if need be and it
+    /// `may_begin` one: all that was handed over is durable. An error means that the log must not
+    /// be written to again.
+    pub(crate) fn stage(&mut self, commit: &Commit, may_begin: bool) -> Result<Staged, Fault> {
+        let (before, frames) = (self.buffer.len(), self.laid.len());
         let locations = self.lay(commit);
-        let staged = self.make_room(before, commit.deletes());
+        let may_begin = may_begin && before == 0;
+        let staged = self.make_room(before, commit.deletes(), may_begin);
         if !matches!(staged, Ok(None)) {
-            self.laid.clear();
+            self.laid.truncate(frames);
             self.buffer.truncate(before);
         }
         if let Some(not_staged) = staged? {
@@ -121,7 +136,7 @@ impl Tail {
             time: self.time,
         });
         self.time = commit.time;
-        self.put_headers(Kind::Commit, commit.sequence);
+        self.number(frames, Kind::Commit, commit.sequence);
         let position = self.position;
         let placed = |location: Location| Location {
             segment: position.segment,
@@ -135,14 +150,13 @@ impl Tail {
     /// where in the buffer each change lies.
     fn lay(&mut self, commit: &Commit) -> Vec<Location> {
         let mut locations = Vec::with_capacity(commit.changes.len());
-        let mut changes = 0;
+        let (mut changes, mut is_full) = (0, true);
         let before = self.buffer.len();
         for change in &commit.changes {
             if self.buffer.len() - before > COMMIT_BYTES_MAX {
                 break; // Nothing of it will stay.
             }
-            let full = |laid: &Laid| laid.payload_bytes >= FRAME_PAYLOAD_BYTES;
-            if self.laid.last().is_none_or(full) {
+            if is_full {
                 self.lay_frame();
                 encode_head(&mut self.buffer, commit.time, &commit.note, 0);
                 changes = 0;
@@ -157,6 +171,7 @@ impl Tail {
             changes += 1;
             let payload = laid.start + HEADER_BYTES;
             laid.payload_bytes = self.buffer.len() - payload;
+            is_full = laid.payload_bytes >= FRAME_PAYLOAD_BYTES;
             // The head ends with the number of changes.
             let at = payload + 9 + commit.note.as_bytes().len() - 2;
             self.buffer[at..at + 2].copy_from_slice(&changes.to_le_bytes());
@@ -172,8 +187,26 @@ impl Tail {
         self.laid.push(Laid {
             start,
             payload_bytes: 0,
+            payload_checksum: 0,
+            kind: Kind::Commit,
+            sequence: self.staged,
+            part: 0,
+            parts: 0,
         });
         self.buffer.resize(start + HEADER_BYTES, 0);
+    }
+
+    /// Makes the frames from one on the parts of one sequence.
+    fn number(&mut self, first: usize, kind: Kind, sequence: Sequence) {
+        let frames = &mut self.laid[first..];
+        let parts = u16::try_from(frames.len()).expect("fewer parts than changes");
+        for (part, laid) in (0..).zip(frames) {
+            let payload = &self.buffer[laid.start + HEADER_BYTES..][..laid.payload_bytes];
+            laid.payload_checksum = frame::payload_checksum(payload);
+            (laid.kind, laid.sequence) = (kind, sequence);
+            (laid.part, laid.parts) = (part, parts);
+        }
+        self.staged = sequence;
     }
 
     fn align(&mut self) {
@@ -185,7 +218,12 @@ impl Tail {
     }
 
     /// Sees to it that what is laid behind `before` fits the segment, or says why it does not.
-    fn make_room(&mut self, before: usize, deletes: bool) -> Result<Option<Staged>, Fault> {
+    fn make_room(
+        &mut self,
+        before: usize,
+        deletes: bool,
+        may_begin: bool,
+    ) -> Result<Option<Staged>, Fault> {
         let bytes = self.buffer.len() - before;
         if bytes > COMMIT_BYTES_MAX {
             return Ok(Some(Staged::TooLarge));
@@ -193,7 +231,7 @@ impl Tail {
         if self.fits(deletes) {
             return Ok(None);
         }
-        if before > 0 {
+        if !may_begin {
             return Ok(Some(Staged::SegmentFull));
         }
         let needed = bytes as u64 + ROOM_BYTES;
@@ -222,7 +260,7 @@ impl Tail {
         self.buffer.len()
     }
 
-    /// Behind the last durable frame.
+    /// Behind the last frame that was handed over to be written.
     pub(crate) fn end(&self) -> End {
         End {
             position: self.position,
@@ -230,31 +268,31 @@ impl Tail {
         }
     }
 
-    /// Writes and syncs what is staged; `sequence` is its last commit. After an error the log must
-    /// not be written to again: what is on the disk is unknown, and a second sync proves nothing.
-    pub(crate) fn flush(&mut self, sequence: Sequence) -> Result<End, Fault> {
-        let active = self.active.as_ref().expect("what is staged has a segment");
-        let Segment { file, header, .. } = &active.segment;
-        file.write_at(
-            &[IoSlice::new(&self.buffer)],
-            u64::from(self.position.offset),
-        )
-        .map_err(|source| io("write", header.number, source))?;
-        file.sync()
-            .map_err(|source| io("sync", header.number, source))?;
-        for point in self.points.drain(..) {
-            active.indexed.note(point);
+    /// Hands over what is staged, if there is anything, to be written: everything that was handed
+    /// over before must be durable.
+    pub(crate) fn hand_over(&mut self) -> Option<Flush> {
+        if self.buffer.is_empty() {
+            return None;
         }
+        self.put_headers();
+        let active = self.active.as_ref().expect("what is staged has a segment");
+        let offset = self.position.offset;
         self.position.offset += narrow(self.buffer.len());
-        active.indexed.set_end(self.position.offset);
-        self.buffer.clear();
+        self.written = self.staged;
         // What one large commit needed is not kept for ever.
-        self.buffer.shrink_to(2 * BATCH_BYTES);
-        self.durable = sequence;
-        Ok(self.end())
+        let room = self.buffer.len().min(BATCH_BYTES);
+        Some(Flush {
+            indexed: Arc::clone(&active.indexed),
+            file: Arc::clone(&active.segment.file),
+            offset,
+            bytes: std::mem::replace(&mut self.buffer, Vec::with_capacity(room)),
+            points: std::mem::take(&mut self.points),
+            end: self.end(),
+        })
     }
 
-    /// Appends and syncs a mark, which proves everything before it durable. Gives the last commit.
+    /// Appends and syncs a mark, which proves everything before it durable, and that must be so.
+    /// Gives the last commit.
     pub(crate) fn mark(&mut self, kind: Kind) -> Result<Sequence, Fault> {
         assert!(
             self.buffer.is_empty(),
@@ -264,10 +302,10 @@ impl Tail {
         if self.active.is_some() {
             self.lay_frame();
             self.align();
-            self.put_headers(kind, self.durable);
-            self.flush(self.durable)?;
+            self.number(0, kind, self.written);
+            self.hand_over().map_or(Ok(()), |flush| flush.run())?;
         }
-        Ok(self.durable)
+        Ok(self.written)
     }
 
     /// Marks the log as cleanly closed and cuts the segment to its frames, so that from now on
@@ -309,7 +347,7 @@ impl Tail {
         let header = SegmentHeader {
             store: self.log.root.lineage,
             number,
-            base: self.durable,
+            base: self.written,
             capacity,
             salt: u64::from_le_bytes(random[..8].try_into().expect("16 bytes were asked for")),
             chain: self.chain,
@@ -348,26 +386,24 @@ impl Tail {
         Ok(())
     }
 
-    /// Writes the headers of the frames that are laid: the parts of one sequence.
-    fn put_headers(&mut self, kind: Kind, sequence: Sequence) {
+    /// Writes the headers of the frames that are laid.
+    fn put_headers(&mut self) {
         let active = self.active.as_ref().expect("a frame is put in a segment");
-        let ahead = sequence.get() - self.durable.get();
-        let parts = u16::try_from(self.laid.len()).expect("fewer parts than changes");
-        for (part, laid) in (0..).zip(self.laid.drain(..)) {
-            let (room, payload) = self.buffer[laid.start..].split_at_mut(HEADER_BYTES);
+        for laid in self.laid.drain(..) {
+            let ahead = laid.sequence.get() - self.written.get();
             let header = Header {
-                kind,
-                part,
-                parts,
-                sequence,
+                kind: laid.kind,
+                part: laid.part,
+                parts: laid.parts,
+                sequence: laid.sequence,
                 distance: u32::try_from(ahead).expect("a batch is bounded"),
                 chain: self.chain,
                 payload_len: narrow(laid.payload_bytes),
-                payload_checksum: frame::payload_checksum(&payload[..laid.payload_bytes]),
+                payload_checksum: laid.payload_checksum,
             };
             let (bytes, checksum) = header.encode(&active.segment.seed);
             self.chain = checksum;
-            room.copy_from_slice(&bytes);
+            self.buffer[laid.start..][..HEADER_BYTES].copy_from_slice(&bytes);
         }
     }
 }

@@ -65,8 +65,17 @@ impl Ticket {
         self.lock().answer.is_some()
     }
 
-    /// Blocks until there is an answer.
+    /// Blocks until there is an answer, and takes it.
     pub(crate) fn wait(&self) -> Answer {
+        self.settled().answer.take().expect("waited for it")
+    }
+
+    /// Blocks until there is an answer, and leaves it there.
+    pub(crate) fn wait_for(&self) {
+        drop(self.settled());
+    }
+
+    fn settled(&self) -> MutexGuard<'_, Slot> {
         let mut slot = self.lock();
         if slot.answer.is_none()
             && let Some(gate) = slot.gate.take()
@@ -77,11 +86,9 @@ impl Ticket {
         }
         // Put back behind its batch, it is answered on its own.
         slot.waiting = true;
-        let mut slot = self
-            .answered
+        self.answered
             .wait_while(slot, |slot| slot.answer.is_none())
-            .unwrap_or_else(PoisonError::into_inner);
-        slot.answer.take().expect("waited for it")
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

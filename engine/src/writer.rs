@@ -1,30 +1,36 @@
-//! The log role: one at a time takes a batch, plans, appends, syncs once, applies, answers.
+//! The way into the log: who submits, who plans, who writes.
 //!
-//! A blocking caller that finds the role free takes it for its own batch, since waking another
-//! thread costs as much as half a sync; otherwise the log thread has it. Invariants: only the
-//! holder of the role changes the state or the end of the log; nothing is applied, shown or
-//! answered before it is durable, refusals included; after a failed write or sync nothing is
-//! written again.
+//! A batch is planned and staged by whoever has the *plan*, then written, synced, applied and
+//! answered by whoever has the *log*; the next one is planned meanwhile. A blocking caller that
+//! finds the plan free takes it for what waits, and the log with it if that is free too, since
+//! waking another thread costs as much as half a sync; otherwise the log thread has the log.
+//! Invariants: only who has the plan touches the end of the log, only who has both begins to write;
+//! nothing is applied, shown or answered before it is durable, refusals included; after a failed
+//! write or sync nothing is written again.
 
+use crate::sync::atomic::AtomicBool;
 use crate::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::time::Duration;
 
 mod errands;
+mod pipeline;
 
-use crate::batch::{Batch, Grounds};
+use crate::batch::Planner;
+use crate::draft::Draft;
 use crate::errand::Sent;
 use crate::error::{Error, Fault, Refusal};
 use crate::frame::Kind;
 use crate::limits::Limits;
 use crate::page::Page;
 use crate::proposal::Proposal;
-use crate::queue::{NotTaken, Queue, Submission};
+use crate::queue::{NotTaken, Queue};
 use crate::store::{Disk, Store};
 use crate::tail::Tail;
 use crate::ticket::{Answer, Ticket};
 use crate::types::{Location, Sequence, Timestamp};
+use pipeline::Until;
 
 /// How long the log must rest before a mark proves its last batch durable.
 const REST: Duration = Duration::from_millis(500);
@@ -40,16 +46,27 @@ pub(crate) struct Writer {
     intake: Mutex<Intake>,
     /// The intake changed in a way that someone waits for: a turn for the log thread, or the end.
     changed: Condvar,
-    role: Mutex<Tail>,
+    /// Locked by who has the plan.
+    planner: Mutex<Planner>,
+    /// Who has the log waits for the plan.
+    wanted: AtomicBool,
+    /// The plan was let go while it was wanted.
+    given: Condvar,
     halt: OnceLock<Arc<str>>,
 }
 
 struct Intake {
     queue: Queue,
     errands: VecDeque<Arc<Sent>>,
-    /// Someone has the role.
-    taken: bool,
-    /// The role is the log thread's.
+    /// Someone has the plan.
+    planning: bool,
+    /// Someone has the log.
+    writing: bool,
+    /// Something is staged that nobody writes yet.
+    staged: bool,
+    /// What those behind the batch go by that is being written.
+    written: Option<Arc<Draft>>,
+    /// The log is the log thread's.
     turn: bool,
     /// There is a log thread.
     thread: bool,
@@ -63,11 +80,21 @@ struct Intake {
 
 impl Intake {
     fn is_idle(&self) -> bool {
-        self.queue.is_empty() && self.errands.is_empty()
+        !self.staged && self.queue.is_empty() && self.errands.is_empty()
+    }
+
+    /// Nobody has the plan or the log.
+    fn is_free(&self) -> bool {
+        !self.planning && !self.writing
+    }
+
+    /// Takes the plan and the log.
+    fn take_both(&mut self) {
+        (self.planning, self.writing) = (true, true);
     }
 }
 
-/// Whether a submitter takes the role when it is free.
+/// Whether a submitter may write.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
     Take,
@@ -79,7 +106,10 @@ impl Writer {
         let intake = Intake {
             queue: Queue::default(),
             errands: VecDeque::new(),
-            taken: false,
+            planning: false,
+            writing: false,
+            staged: false,
+            written: None,
             turn: false,
             thread: false,
             closed: false,
@@ -87,19 +117,27 @@ impl Writer {
             batches: 0,
             marked: store.watermark.get().sequence,
         };
+        let planner = Planner::new(tail, &store.state());
         Self {
             store,
             limits,
             clock,
             intake: Mutex::new(intake),
             changed: Condvar::new(),
-            role: Mutex::new(tail),
+            planner: Mutex::new(planner),
+            wanted: AtomicBool::new(false),
+            given: Condvar::new(),
             halt: OnceLock::new(),
         }
     }
 
     fn intake(&self) -> MutexGuard<'_, Intake> {
         self.intake.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For who has the plan.
+    fn planner(&self) -> MutexGuard<'_, Planner> {
+        self.planner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Why nothing is written any more.
@@ -117,7 +155,7 @@ impl Writer {
     pub(crate) fn commit(&self, proposal: Proposal) -> Answer {
         let ticket = Arc::new(Ticket::default());
         if self.submit(proposal, &ticket).map_err(|(_, error)| error)? {
-            self.lead(&ticket);
+            self.run(Until::Answered(&ticket));
         }
         ticket.wait()
     }
@@ -126,7 +164,12 @@ impl Writer {
     pub(crate) fn offer(&self, proposal: Proposal) -> Result<Arc<Ticket>, Proposal> {
         let ticket = Arc::new(Ticket::default());
         match self.take(proposal, &ticket, &HashMap::new(), Role::Leave) {
-            Ok(_) => Ok(ticket),
+            Ok(plans) => {
+                if plans {
+                    self.run_ahead();
+                }
+                Ok(ticket)
+            }
             Err((proposal, NotTaken::Cold(..))) => Err(proposal),
             Err((_, NotTaken::Error(error))) => {
                 ticket.answer(Err(error));
@@ -137,16 +180,24 @@ impl Writer {
 
     /// Many proposals, in order, that share syncs.
     pub(crate) fn commit_all(&self, proposals: Vec<Proposal>) -> Vec<Answer> {
-        let mut tickets = Vec::with_capacity(proposals.len());
-        let mut lead = false;
+        let mut tickets: Vec<Arc<Ticket>> = Vec::with_capacity(proposals.len());
+        let mut plans = false;
+        let run = |tickets: &[Arc<Ticket>], plans: &mut bool| {
+            if let Some(last) = tickets.last()
+                && std::mem::take(plans)
+            {
+                self.run(Until::Answered(last));
+            }
+        };
         for mut proposal in proposals {
             let ticket = Arc::new(Ticket::default());
             loop {
                 match self.submit(proposal, &ticket) {
-                    Ok(free) => lead |= free,
-                    Err((returned, Error::Refusal(Refusal::Busy))) if lead => {
+                    Ok(free) => plans |= free,
+                    Err((returned, Error::Refusal(Refusal::Busy))) if plans => {
                         // What this call queued itself may be all that is in the way.
-                        self.run_batch();
+                        run(&tickets, &mut plans);
+                        tickets.last().inspect(|last| last.wait_for());
                         proposal = returned;
                         continue;
                     }
@@ -156,15 +207,11 @@ impl Writer {
             }
             tickets.push(ticket);
         }
-        if let Some(last) = tickets.last()
-            && lead
-        {
-            self.lead(last);
-        }
+        run(&tickets, &mut plans);
         tickets.iter().map(|ticket| ticket.wait()).collect()
     }
 
-    /// Reads what has to be read, and queues the proposal. True: the role was free and is now the
+    /// Reads what has to be read, and queues the proposal. True: the plan was free and is now the
     /// caller's, who must run it.
     fn submit(
         &self,
@@ -204,121 +251,37 @@ impl Writer {
             return Err((proposal, NotTaken::Error(Fault::Closed.into())));
         }
         intake.queue.push(proposal, ticket, &self.store, loaded)?;
-        if intake.taken {
+        // Who has the plan, or waits for it, comes by it.
+        if intake.planning || self.is_wanted() {
             return Ok(false);
         }
-        intake.taken = true;
-        if role == Role::Take {
+        // Without a log thread everything is written by who may be held up.
+        if role == Role::Take || (intake.writing && intake.thread) {
+            intake.planning = true;
             return Ok(true);
         }
+        if intake.writing {
+            return Ok(false);
+        }
+        intake.writing = true;
         if intake.thread {
             self.give_turn(&mut intake);
             return Ok(false);
         }
+        intake.planning = true;
         drop(intake);
-        self.run_all();
+        self.write_all(Until::Idle);
         Ok(false)
     }
 
+    /// Hands the log on to the log thread.
     fn give_turn(&self, intake: &mut MutexGuard<'_, Intake>) {
         intake.turn = true;
         self.changed.notify_all();
     }
 
-    /// Runs the role until the ticket is answered, then hands it on if more waits.
-    fn lead(&self, ticket: &Ticket) {
-        while !ticket.is_answered() {
-            self.run_batch();
-        }
-        self.hand_on();
-    }
-
-    /// Gives the role to whoever has to do the rest.
-    fn hand_on(&self) {
-        let mut intake = self.intake();
-        if intake.is_idle() {
-            self.let_go(&mut intake);
-        } else if intake.thread {
-            self.give_turn(&mut intake);
-        } else {
-            drop(intake);
-            self.run_all();
-        }
-    }
-
-    fn let_go(&self, intake: &mut MutexGuard<'_, Intake>) {
-        intake.taken = false;
-        if intake.closed {
-            self.changed.notify_all();
-        }
-    }
-
-    /// Runs the role until nothing waits.
-    fn run_all(&self) {
-        loop {
-            self.run_batch();
-            let mut intake = self.intake();
-            if intake.is_idle() {
-                self.let_go(&mut intake);
-                return;
-            }
-        }
-    }
-
-    /// One batch, behind the errands that wait. The caller has the role.
-    fn run_batch(&self) {
-        self.run_errands();
-        let (mut submissions, gate) = self.intake().queue.take_batch();
-        if submissions.is_empty() {
-            return;
-        }
-        let done = match self.halt.get() {
-            Some(why) => refused(&submissions, &Error::halted(why)),
-            None => self.guarded(&submissions),
-        };
-        if let Some(why) = &done.halt {
-            let _ = self.halt.set(Arc::clone(why));
-        }
-        let rest = submissions.split_off(done.answers.len());
-        let mut intake = self.intake();
-        intake.batches += u64::from(done.synced);
-        for (dataset, page) in &done.pages {
-            intake.queue.moved(dataset, page);
-        }
-        for submission in &submissions {
-            intake.queue.release(submission);
-        }
-        intake.queue.put_back(rest);
-        drop(intake);
-        for (submission, answer) in submissions.iter().zip(done.answers) {
-            // A waker of the caller's may panic, which must not take the role along.
-            let _ = catch_unwind(AssertUnwindSafe(|| submission.ticket.answer(answer)));
-        }
-        gate.open();
-    }
-
-    /// A panic in the role, or in the clock, is a bug: what it leaves behind is not to be built
-    /// upon.
-    fn guarded(&self, submissions: &[Submission]) -> Batch {
-        let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
-        let run = || {
-            let grounds = Grounds {
-                store: &self.store,
-                limits: &self.limits,
-                now: (self.clock)(),
-            };
-            Batch::run(&grounds, &mut tail, submissions)
-        };
-        catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
-            let why: Arc<str> = "a bug: the log role panicked".into();
-            let mut batch = refused(submissions, &Error::halted(&why));
-            batch.halt = Some(why);
-            batch
-        })
-    }
-
-    /// The log thread: runs the role when it is handed over, and proves the last batch durable
-    /// when the log rests.
+    /// The log thread: writes when the log is handed over, and proves the last batch durable when
+    /// the log rests.
     pub(crate) fn run_thread(&self) {
         self.intake().thread = true;
         let mut rested_at = Sequence::ZERO;
@@ -330,8 +293,9 @@ impl Writer {
                 .unwrap_or_else(PoisonError::into_inner);
             if intake.turn {
                 intake.turn = false;
-                drop(intake);
-                self.run_all();
+                if self.go_on(intake, Until::Idle) {
+                    self.write_all(Until::Idle);
+                }
                 continue;
             }
             if intake.closed {
@@ -339,21 +303,21 @@ impl Writer {
                 return;
             }
             let durable = self.store.watermark.get().sequence;
-            let rests = waited.timed_out() && durable == rested_at && !intake.taken;
+            let rests = waited.timed_out() && durable == rested_at && intake.is_free();
             rested_at = durable;
             if rests && intake.marked < durable && self.halt.get().is_none() {
-                intake.taken = true;
+                intake.take_both();
                 drop(intake);
                 self.mark();
-                self.run_all();
+                self.write_all(Until::Idle);
             }
         }
     }
 
     fn mark(&self) {
-        let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = &mut self.planner().tail;
         let marked = tail.mark(Kind::DurableMark);
-        if self.marked(&tail, marked.clone().map(drop)).is_ok()
+        if self.marked(tail, marked.clone().map(drop)).is_ok()
             && let Ok(durable) = marked
         {
             self.intake().marked = durable;
@@ -379,7 +343,7 @@ impl Writer {
         let intake = self
             .changed
             .wait_while(intake, |intake| {
-                intake.taken || (!first && !intake.finished)
+                !intake.is_free() || (!first && !intake.finished)
             })
             .unwrap_or_else(PoisonError::into_inner);
         drop(intake);
@@ -397,15 +361,8 @@ impl Writer {
         if let Some(why) = self.halt.get() {
             return Err(Error::halted(why));
         }
-        let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
+        let tail = &mut self.planner().tail;
         let closed = tail.close();
-        self.marked(&tail, closed)
-    }
-}
-
-fn refused(submissions: &[Submission], error: &Error) -> Batch {
-    Batch {
-        answers: submissions.iter().map(|_| Err(error.clone())).collect(),
-        ..Batch::default()
+        self.marked(tail, closed)
     }
 }

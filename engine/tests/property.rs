@@ -8,12 +8,16 @@
 // The crash tests' model, of which not all is needed here.
 #[path = "crash/model.rs"]
 mod model;
+#[path = "property/held.rs"]
+mod held;
 #[path = "property/steps.rs"]
 mod steps;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use held::{HeldDisk, Latch};
 use model::{Dataset, Model};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -27,6 +31,7 @@ use syncline_engine::{
 /// A store, and what it must show.
 struct Scene {
     disk: SimDisk,
+    latch: Arc<Latch>,
     clock: Arc<AtomicU64>,
     engine: Engine,
     /// `models[n]` is true after n commits.
@@ -45,10 +50,12 @@ impl Scene {
     fn new() -> Self {
         let disk = SimDisk::new(1);
         let clock = Arc::new(AtomicU64::new(1_700_000_000_000));
-        let engine = open(&disk, &clock).unwrap();
+        let latch = Arc::default();
+        let engine = open(&disk, &latch, &clock).unwrap();
         let (models, times) = (vec![Model::default()], Vec::new());
         Self {
             disk,
+            latch,
             clock,
             engine,
             models,
@@ -64,6 +71,7 @@ impl Scene {
         match step {
             Step::Commit(wants) => self.commit(wants),
             Step::CommitAll(batches) => self.commit_all(batches),
+            Step::Overlap(batches) => self.overlap(batches),
             Step::List { .. } => self.list(step),
             Step::Scan {
                 prefix,
@@ -102,9 +110,9 @@ impl Scene {
     fn reopen(&mut self, disk: SimDisk) -> Checked {
         let before = self.engine.head();
         // Let go of its lock first; what it does while closing comes too late on a dead machine.
-        self.engine = open(&SimDisk::new(0), &self.clock).unwrap();
+        self.engine = open(&SimDisk::new(0), &self.latch, &self.clock).unwrap();
         self.disk = disk;
-        self.engine = open(&self.disk, &self.clock).map_err(fail)?;
+        self.engine = open(&self.disk, &self.latch, &self.clock).map_err(fail)?;
         prop_assert_eq!(self.engine.head(), before);
         self.model().compare(&self.engine).map_err(fail)
     }
@@ -115,13 +123,52 @@ impl Scene {
         self.settle(&proposal, answer)
     }
 
+    /// Made for the state before all of them, so that some are refused for those before.
+    fn proposals(&self, batches: &[Vec<Want>]) -> Vec<Proposal> {
+        let proposal = |wants: &Vec<Want>| steps::proposal(wants, self.model());
+        batches.iter().map(proposal).collect()
+    }
+
     fn commit_all(&mut self, batches: &[Vec<Want>]) -> Checked {
-        // Made for the state before all of them, so that some are refused for those before.
-        let proposals: Vec<_> = batches
-            .iter()
-            .map(|wants| steps::proposal(wants, self.model()))
-            .collect();
+        let proposals = self.proposals(batches);
         let answers = self.engine.commit_all(proposals.clone());
+        prop_assert_eq!(answers.len(), proposals.len());
+        proposals
+            .iter()
+            .zip(answers)
+            .try_for_each(|(proposal, answer)| self.settle(proposal, answer))
+    }
+
+    /// The others are planned while the first is written.
+    fn overlap(&mut self, batches: &[Vec<Want>]) -> Checked {
+        let proposals = self.proposals(batches);
+        let (first, others) = proposals.split_at(1);
+        self.latch.shut();
+        let answers = std::thread::scope(|scope| {
+            let (engine, latch) = (&self.engine, &self.latch);
+            let before = scope.spawn(|| {
+                let answers = engine.commit_all(first.to_vec());
+                // If it was refused nothing is synced.
+                latch.open();
+                answers
+            });
+            latch.wait_for_sync();
+            let looks = self.clock.load(Ordering::Relaxed);
+            let behind = scope.spawn(|| engine.commit_all(others.to_vec()));
+            // They look at the clock, unless the first begins a segment; what is not planned by the
+            // end is planned behind it, which is right too.
+            for _ in 0..20 {
+                let planned = self.clock.load(Ordering::Relaxed) > looks;
+                std::thread::sleep(Duration::from_micros(200));
+                if planned {
+                    break;
+                }
+            }
+            latch.open();
+            let mut answers = before.join().unwrap();
+            answers.extend(behind.join().unwrap());
+            answers
+        });
         prop_assert_eq!(answers.len(), proposals.len());
         proposals
             .iter()
@@ -287,8 +334,9 @@ impl Scene {
     }
 }
 
-fn open(disk: &SimDisk, clock: &Arc<AtomicU64>) -> Result<Engine, Error> {
+fn open(disk: &SimDisk, latch: &Arc<Latch>, clock: &Arc<AtomicU64>) -> Result<Engine, Error> {
     let clock = Arc::clone(clock);
+    let (disk, latch) = (disk.clone(), Arc::clone(latch));
     let options = Options {
         // Small, so that all of it happens in few steps.
         segment_bytes: 64 << 10,
@@ -299,7 +347,7 @@ fn open(disk: &SimDisk, clock: &Arc<AtomicU64>) -> Result<Engine, Error> {
         threads: false,
         ..Options::default()
     };
-    Engine::open_on(Arc::new(disk.clone()), options)
+    Engine::open_on(Arc::new(HeldDisk { disk, latch }), options)
 }
 
 type Row = (u64, String, Option<String>);

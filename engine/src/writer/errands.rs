@@ -1,12 +1,14 @@
-//! Errands of the cleaner, which the log role does between two batches.
+//! Errands of the cleaner, done while no batch is planned or written.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::Writer;
+use super::pipeline::Until;
 use crate::errand::{Errand, Moved, Sent};
 use crate::error::{Error, Fault};
 use crate::state::Target;
-use crate::sync::{Arc, PoisonError};
+use crate::sync::Arc;
+use crate::tail::Tail;
 
 impl Writer {
     /// Sends an errand and waits for it.
@@ -17,32 +19,32 @@ impl Writer {
             return Err(Fault::Closed.into());
         }
         intake.errands.push_back(Arc::clone(&sent));
-        let free = !intake.taken;
-        intake.taken = true;
-        // Whoever has the role needs the intake to come by the errand.
+        let is_free = intake.is_free();
+        if is_free {
+            intake.take_both();
+        }
         drop(intake);
-        if free {
-            self.run_errands();
-            self.hand_on();
+        if is_free {
+            self.write_all(Until::Done(&sent));
         }
         sent.wait()
     }
 
-    /// Does what was sent. The caller has the role.
-    pub(super) fn run_errands(&self) {
+    /// Does what was sent. The caller has the plan and the log.
+    pub(super) fn run_errands(&self, tail: &mut Tail) {
         loop {
             let Some(sent) = self.intake().errands.pop_front() else {
                 return;
             };
-            let run = || match &sent.errand {
+            let mut run = || match &sent.errand {
                 Errand::Install(moves) => Ok(self.install(moves)),
-                Errand::Rotate => self.rotate().map(|()| Vec::new()),
+                Errand::Rotate => self.rotate(tail).map(|()| Vec::new()),
                 Errand::Swept(up_to, since) => {
                     self.store.state_mut().swept(*up_to, *since);
                     Ok(Vec::new())
                 }
             };
-            let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            let outcome = catch_unwind(AssertUnwindSafe(&mut run)).unwrap_or_else(|_| {
                 let why: Arc<str> = "the log role panicked on an errand".into();
                 let _ = self.halt.set(Arc::clone(&why));
                 Err(Error::halted(&why))
@@ -51,13 +53,12 @@ impl Writer {
         }
     }
 
-    fn rotate(&self) -> Result<(), Error> {
+    fn rotate(&self, tail: &mut Tail) -> Result<(), Error> {
         if let Some(why) = self.halt.get() {
             return Err(Error::halted(why));
         }
-        let mut tail = self.role.lock().unwrap_or_else(PoisonError::into_inner);
         let ended = tail.end_segment();
-        self.marked(&tail, ended)
+        self.marked(tail, ended)
     }
 
     /// Takes moves over: in the directory, for submissions that wait, and in the cache.

@@ -14,6 +14,7 @@ use crate::model::Model;
 pub enum Step {
     Commit(Vec<Want>),
     CommitAll(Vec<Vec<Want>>),
+    Overlap(Vec<Vec<Want>>),
     /// Pages of a dataset, with a commit behind the first.
     List {
         of: u8,
@@ -122,6 +123,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         20 => vec(want(), 1..4).prop_map(Step::Commit),
         6 => vec(vec(want(), 1..3), 1..6).prop_map(Step::CommitAll),
+        6 => vec(vec(want(), 1..3), 2..5).prop_map(Step::Overlap),
         6 => list.prop_map(|(of, since, limit, between)| Step::List { of, since, limit, between }),
         2 => scan.prop_map(|(prefix, after, limit)| Step::Scan {
             prefix: prefix.to_owned(),
@@ -217,15 +219,12 @@ fn wish(want: &Want, model: &Model) -> Option<Wish> {
             modified_by: ModifiedBy::other("a device").unwrap(),
         },
         Want::Copy { from, to } => {
-            let name = DatasetName::parse(&format!("copy-of-{from}")).unwrap();
-            let to = DatasetId {
-                name,
-                ..dataset(*to)
-            };
-            Wish::CopyDataset {
-                from: dataset(*from),
-                to,
+            let (from, mut to) = (dataset(*from), dataset(*to));
+            // In the place of one that others write, or of one that is never written again.
+            if from.name == to.name {
+                to.name = DatasetName::parse(&format!("copy-of-{}", from.name)).unwrap();
             }
+            Wish::CopyDataset { from, to }
         }
         Want::Rewrite(of) => Wish::Rewrite {
             dataset: dataset(*of),

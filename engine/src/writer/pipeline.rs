@@ -1,0 +1,260 @@
+//! Two batches at a time: one that is being planned, and one that is being written.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::{Intake, Writer};
+use crate::batch::{Grounds, Planner, Ready};
+use crate::errand::Sent;
+use crate::error::Fault;
+use crate::sync::atomic::Ordering;
+use crate::sync::{Arc, MutexGuard, PoisonError};
+use crate::tail::Flush;
+use crate::ticket::{Gate, Ticket};
+
+/// How long who writes goes on before the log is handed on.
+#[derive(Clone, Copy)]
+pub(super) enum Until<'a> {
+    /// There is nothing to do.
+    Idle,
+    /// This is answered.
+    Answered(&'a Ticket),
+    /// This is done.
+    Done(&'a Sent),
+}
+
+impl Until<'_> {
+    fn is_over(self) -> bool {
+        match self {
+            Self::Idle => false,
+            Self::Answered(ticket) => ticket.is_answered(),
+            Self::Done(sent) => sent.is_done(),
+        }
+    }
+}
+
+/// Whose the log is while something is planned.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    /// Of who plans.
+    IsOurs,
+    /// Someone writes meanwhile.
+    IsWritten,
+}
+
+/// Submissions that a caller plans who must not be held up.
+const AHEAD: usize = 16;
+
+impl Writer {
+    /// Plans what waits, and writes it if nobody else does. The caller has the plan.
+    pub(super) fn run(&self, until: Until<'_>) {
+        let mut planner = self.planner();
+        loop {
+            let mut intake = self.intake();
+            if !intake.writing {
+                intake.writing = true;
+                drop((intake, planner));
+                return self.write_all(until);
+            }
+            if !self.may_plan(&planner, &intake) {
+                return self.let_plan_go(planner, &mut intake);
+            }
+            let count = planner.room();
+            self.plan(&mut planner, intake, count, Log::IsWritten);
+        }
+    }
+
+    /// Plans some of what waits, and leaves all writing to the log thread. The caller has the plan.
+    pub(super) fn run_ahead(&self) {
+        let mut planner = self.planner();
+        let intake = self.intake();
+        if self.may_plan(&planner, &intake) {
+            let count = planner.room().min(AHEAD);
+            self.plan(&mut planner, intake, count, Log::IsWritten);
+        } else {
+            drop(intake);
+        }
+        let mut intake = self.intake();
+        if intake.writing {
+            return self.let_plan_go(planner, &mut intake);
+        }
+        intake.writing = true;
+        if intake.thread {
+            self.give_turn(&mut intake);
+            return self.let_plan_go(planner, &mut intake);
+        }
+        drop((intake, planner));
+        self.write_all(Until::Idle);
+    }
+
+    /// Whether who has only the plan may go on. Who writes comes by all that is left.
+    fn may_plan(&self, planner: &Planner, intake: &Intake) -> bool {
+        let waits = !intake.queue.is_empty() && intake.errands.is_empty();
+        waits && !planner.is_full() && !self.is_wanted()
+    }
+
+    fn let_plan_go(&self, planner: MutexGuard<'_, Planner>, intake: &mut Intake) {
+        drop(planner);
+        intake.planning = false;
+        if self.is_wanted() {
+            self.given.notify_all();
+        }
+    }
+
+    /// Who writes waits for the plan.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.wanted.load(Ordering::Relaxed)
+    }
+
+    /// Plans and stages so many of those that wait. The caller has the plan.
+    fn plan(
+        &self,
+        planner: &mut Planner,
+        mut intake: MutexGuard<'_, Intake>,
+        count: usize,
+        log: Log,
+    ) {
+        planner.take(intake.queue.take(count));
+        let written = intake.written.clone();
+        drop(intake);
+        let before = planner.staged();
+        let stage = || {
+            if let Some(why) = self.halt.get() {
+                return Err(Fault::halted(why));
+            }
+            let grounds = Grounds {
+                store: &self.store,
+                limits: &self.limits,
+                now: (self.clock)(),
+                written: written.as_deref(),
+                may_begin: log == Log::IsOurs,
+            };
+            planner.stage(&grounds, || self.is_wanted())
+        };
+        if let Err(fault) = self.guarded(stage) {
+            planner.refuse(&fault.into());
+        }
+        let left = planner.left();
+        let mut intake = self.intake();
+        for (dataset, page) in planner.pages(before) {
+            intake.queue.moved(dataset, page);
+        }
+        intake.queue.put_back(left);
+        intake.staged = !planner.is_empty();
+    }
+
+    /// Writes batch after batch. The caller has the plan and the log.
+    pub(super) fn write_all(&self, until: Until<'_>) {
+        while let Some((ready, gate)) = self.next_batch() {
+            self.write(ready, &gate);
+            if !self.go_on(self.intake(), until) {
+                return;
+            }
+        }
+    }
+
+    /// Whether the caller, who has the log, now has the plan too and is to write what is left.
+    pub(super) fn go_on(&self, mut intake: MutexGuard<'_, Intake>, until: Until<'_>) -> bool {
+        if intake.planning {
+            if until.is_over() {
+                // Who plans will find that nobody writes.
+                intake.writing = false;
+                return false;
+            }
+            self.wanted.store(true, Ordering::Relaxed);
+            intake = self
+                .given
+                .wait_while(intake, |intake| intake.planning)
+                .unwrap_or_else(PoisonError::into_inner);
+            self.wanted.store(false, Ordering::Relaxed);
+        }
+        if intake.is_idle() {
+            self.let_go(&mut intake);
+            return false;
+        }
+        if until.is_over() && intake.thread {
+            self.give_turn(&mut intake);
+            return false;
+        }
+        intake.planning = true;
+        true
+    }
+
+    /// Nobody has the plan or the log from now on.
+    fn let_go(&self, intake: &mut Intake) {
+        (intake.planning, intake.writing) = (false, false);
+        if intake.closed {
+            self.changed.notify_all();
+        }
+    }
+
+    /// What is to be written next, and the gate of those who wait for it; the plan is let go.
+    /// Without anything to do both are let go.
+    fn next_batch(&self) -> Option<(Ready, Arc<Gate>)> {
+        let mut planner = self.planner();
+        loop {
+            let mut intake = self.intake();
+            if !planner.is_empty() {
+                let (ready, draft) = planner.end_batch();
+                drop(planner);
+                intake.staged = false;
+                intake.written = Some(Arc::new(draft));
+                intake.planning = false;
+                return Some((ready, intake.queue.end_batch()));
+            }
+            if !intake.errands.is_empty() {
+                drop(intake);
+                self.run_errands(&mut planner.tail);
+            } else if intake.queue.is_empty() {
+                self.let_go(&mut intake);
+                return None;
+            } else {
+                let count = planner.room();
+                self.plan(&mut planner, intake, count, Log::IsOurs);
+            }
+        }
+    }
+
+    /// Writes, syncs, applies and answers a batch. The caller has the log.
+    fn write(&self, ready: Ready, gate: &Gate) {
+        let Ready { mut batch, flush } = ready;
+        let is_written = flush.is_some();
+        let write = |flush: Flush| {
+            let end = flush.end();
+            flush.run()?;
+            batch.publish(&self.store, end);
+            Ok(())
+        };
+        let done = match (self.halt.get(), flush) {
+            (Some(why), _) => Err(Fault::halted(why)),
+            (None, Some(flush)) => self.guarded(|| write(flush)),
+            (None, None) => Ok(()),
+        };
+        if let Err(fault) = &done {
+            batch.fail(fault);
+        }
+        let mut intake = self.intake();
+        let written = intake.written.take();
+        intake.batches += u64::from(is_written && done.is_ok());
+        for submission in &batch.submissions {
+            intake.queue.release(submission);
+        }
+        drop(intake);
+        drop(written);
+        for (submission, answer) in batch.submissions.iter().zip(batch.answers) {
+            // A waker of the caller's may panic, which must not take the log along.
+            let _ = catch_unwind(AssertUnwindSafe(|| submission.ticket.answer(answer)));
+        }
+        gate.open();
+    }
+
+    /// After a failure nothing may be written. A panic here, or in the clock, is a bug: what it
+    /// leaves behind is not to be built upon.
+    fn guarded(&self, run: impl FnOnce() -> Result<(), Fault>) -> Result<(), Fault> {
+        let done = catch_unwind(AssertUnwindSafe(run))
+            .unwrap_or_else(|_| Err(Fault::halted(&"a bug: the log role panicked".into())));
+        if let Err(fault) = &done {
+            let _ = self.halt.set(fault.reason());
+        }
+        done
+    }
+}
