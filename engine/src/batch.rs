@@ -158,7 +158,15 @@ impl Planner {
 
     /// The pages that staged commits made, but the first so many, with their datasets.
     pub(crate) fn pages(&self, but: usize) -> impl Iterator<Item = (&DatasetId, &Arc<Page>)> {
-        self.batch.staged[but..].iter().flat_map(StagedCommit::pages)
+        self.batch.staged[but..]
+            .iter()
+            .flat_map(StagedCommit::pages)
+    }
+
+    /// Forgets what was copied for submissions that were left, since it may have moved. Nothing is
+    /// in the batch.
+    pub(crate) fn start_anew(&mut self) {
+        self.draft = Draft::behind(self.draft.state());
     }
 
     /// Ends the batch; gives also what those behind it go by until it is durable. All before it
@@ -300,12 +308,12 @@ impl StagedCommit {
 
     /// The pages that the commit made, with their datasets.
     fn pages(&self) -> impl Iterator<Item = (&DatasetId, &Arc<Page>)> {
-        self.pages.iter().filter_map(|(change, page)| {
-            match &self.commit.changes[*change] {
+        self.pages
+            .iter()
+            .filter_map(|(change, page)| match &self.commit.changes[*change] {
                 Change::Dataset(change) => Some((&change.dataset, page)),
                 _ => None,
-            }
-        })
+            })
     }
 
     /// Places that nobody will look for once the commit is applied.

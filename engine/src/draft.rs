@@ -65,8 +65,7 @@ impl Below<'_> {
         let Some(Draft { state, gone, .. }) = self.written else {
             return self.durable.identity(&pool, &identity);
         };
-        let is_gone =
-            || gone.pools.contains(&pool) || gone.identities.contains(&(pool, identity));
+        let is_gone = || gone.pools.contains(&pool) || gone.identities.contains(&(pool, identity));
         match state.identity(&pool, &identity) {
             None if !is_gone() => self.durable.identity(&pool, &identity),
             found => found,

@@ -38,6 +38,8 @@ pub(crate) struct Page {
 pub(crate) struct Update<'a> {
     /// The records that are new, ordered by key, all with the count after the update.
     pub(crate) written: &'a [RecordRef<'a>],
+    /// The positions of those that they replace, in no order.
+    pub(crate) replaced: Vec<u32>,
     pub(crate) sync_count: SyncCount,
     pub(crate) now: Timestamp,
     /// Tombstones that were made before this are purged.
@@ -152,16 +154,16 @@ impl Page {
         RecordRef::decode(&mut input).expect("the page was checked when it was made")
     }
 
-    /// The count of a key's record or tombstone.
-    pub(crate) fn count_of(&self, key: &str) -> Option<SyncCount> {
-        let place = self.find(key).ok()?;
-        let record = self.offset(self.by_key[place] as usize);
-        Some(record::sync_count(&self.bytes[record..]))
+    /// The position of a key's record or tombstone in the listing order.
+    pub(crate) fn position(&self, key: &str) -> Option<u32> {
+        let by_key = |&position: &u32| self.key_at(position).cmp(key.as_bytes());
+        let place = self.by_key.binary_search_by(by_key).ok()?;
+        Some(self.by_key[place])
     }
 
-    fn find(&self, key: &str) -> Result<usize, usize> {
-        self.by_key
-            .binary_search_by(|&position| self.key_at(position).cmp(key.as_bytes()))
+    /// The count of the record at a position.
+    pub(crate) fn count_at(&self, position: u32) -> SyncCount {
+        record::sync_count(&self.bytes[self.offset(position as usize)..])
     }
 
     /// The bytes of a key, which are ordered like its text.
@@ -225,12 +227,8 @@ impl Page {
     }
 
     /// The page after an update; its links are still to be set.
-    pub(crate) fn updated(&self, update: &Update<'_>) -> Self {
-        let mut gone: Vec<u32> = update
-            .written
-            .iter()
-            .filter_map(|record| self.find(record.key).ok().map(|place| self.by_key[place]))
-            .collect();
+    pub(crate) fn updated(&self, mut update: Update<'_>) -> Self {
+        let mut gone = std::mem::take(&mut update.replaced);
         gone.sort_unstable();
         let mut facts = self.facts_without(&gone);
         facts.sync_count = update.sync_count;
@@ -242,7 +240,7 @@ impl Page {
         for record in update.written {
             facts.add(record);
         }
-        self.purge(&mut facts, &mut gone, update);
+        self.purge(&mut facts, &mut gone, &update);
         self.rebuilt(facts, &gone, update.written)
     }
 
@@ -286,7 +284,8 @@ impl Page {
     fn facts_without(&self, gone: &[u32]) -> Facts {
         let mut facts = self.facts.clone();
         for &position in gone {
-            facts.subtract(&self.at(position as usize));
+            let (key, value) = record::lengths(&self.bytes[self.offset(position as usize)..]);
+            facts.subtract(key, value);
         }
         facts
     }
@@ -309,7 +308,7 @@ impl Page {
             if fits && record.modified >= update.purge_before && record.sync_count > facts.floor {
                 break;
             }
-            facts.subtract(&record);
+            facts.subtract(record.key.len(), None);
             facts.floor = facts.floor.max(record.sync_count);
             gone.push(position);
         }
@@ -411,13 +410,14 @@ impl Facts {
         }
     }
 
-    fn subtract(&mut self, record: &RecordRef<'_>) {
-        if record.value.is_some() {
+    /// Takes a record away, by the lengths of its key and its value.
+    fn subtract(&mut self, key: usize, value: Option<usize>) {
+        if let Some(value) = value {
             self.live -= 1;
-            self.bytes -= narrow(record.size());
+            self.bytes -= narrow(key + value);
         } else {
             self.tombstones -= 1;
-            self.tombstone_bytes -= narrow(record.key.len());
+            self.tombstone_bytes -= narrow(key);
         }
     }
 }

@@ -20,7 +20,7 @@ use crate::limits::{
 };
 use crate::page::{self, Link, Page};
 use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
-use crate::record::RecordRef;
+use crate::record::{Record, RecordRef};
 use crate::segment;
 use crate::state::State;
 use crate::types::{
@@ -160,11 +160,15 @@ impl Plan {
             .map(|patch| written(patch, sync_count, now, modified_by))
             .collect();
         let by_key = sorted_by_key(&news)?;
+        let mut replaced = Vec::with_capacity(patches.len());
         for patch in patches {
-            check_count(&before, patch)?;
+            let position = before.position(patch.key.as_str());
+            check_count(&before, patch, position)?;
+            replaced.extend(position);
         }
-        let page = before.updated(&page::Update {
+        let page = before.updated(page::Update {
             written: &by_key,
+            replaced,
             sync_count,
             now,
             purge_before: Timestamp::believed(now.get().saturating_sub(TOMBSTONE_AGE_MS)),
@@ -185,7 +189,9 @@ impl Plan {
             image: moved_image(ground.state, dataset, covers_from),
             records: page.slice(page.after(covers_from), page.len()),
         });
-        let records = news.iter().map(RecordRef::to_record).collect();
+        let records = patches.iter().zip(&news);
+        let records = records.map(|(patch, new)| recorded(patch, new, modified_by));
+        let records = records.collect();
         self.pages.push(PlannedPage {
             change: self.commit.changes.len(),
             page,
@@ -316,10 +322,10 @@ fn sorted_by_key<'a>(news: &[RecordRef<'a>]) -> Result<Vec<RecordRef<'a>>, Refus
 /// A record or tombstone must have the count that the client saw. A key without either may be
 /// written by who never knew it (0), or who has listed everything since the floor; a count below
 /// the floor comes from a client that knew something which was removed since.
-fn check_count(page: &Page, patch: &Patch) -> Result<(), Refusal> {
+fn check_count(page: &Page, patch: &Patch, position: Option<u32>) -> Result<(), Refusal> {
     let client = patch.sync_count;
-    let server = match page.count_of(patch.key.as_str()) {
-        Some(sync_count) => sync_count,
+    let server = match position {
+        Some(position) => page.count_at(position),
         None if page.facts().vouches_for(client) => return Ok(()),
         None => SyncCount::ZERO,
     };
@@ -352,6 +358,21 @@ fn written<'a>(
             ModifiedBy::Other(name) => Some(name),
         },
         device_modified: patch.device_modified.unwrap_or(now),
+    }
+}
+
+/// What a patch made, sharing its text.
+fn recorded(patch: &Patch, new: &RecordRef<'_>, modified_by: &ModifiedBy) -> Record {
+    Record {
+        key: patch.key.clone(),
+        value: match &patch.op {
+            PatchOp::Replace(value) => Some(value.clone()),
+            PatchOp::Remove => None,
+        },
+        sync_count: new.sync_count,
+        modified: new.modified,
+        modified_by: modified_by.clone(),
+        device_modified: new.device_modified,
     }
 }
 

@@ -180,9 +180,20 @@ impl<'a> RecordRef<'a> {
     }
 }
 
+/// The lengths of key and value, if it has one, of the record at the front of checked bytes.
+pub(crate) fn lengths(record: &[u8]) -> (usize, Option<usize>) {
+    let key_and_flag = u16::from_le_bytes([record[0], record[1]]);
+    let value = u32::from_le_bytes([record[2], record[3], record[4], 0]) as usize;
+    let is_live = key_and_flag & TOMBSTONE == 0;
+    (
+        usize::from(key_and_flag & !TOMBSTONE),
+        is_live.then_some(value),
+    )
+}
+
 /// The bytes of the key of the record at the front of checked bytes.
 pub(crate) fn key_bytes(record: &[u8]) -> &[u8] {
-    let length = usize::from(u16::from_le_bytes([record[0], record[1]]) & !TOMBSTONE);
+    let (length, _) = lengths(record);
     &record[RECORD_HEADER_BYTES..RECORD_HEADER_BYTES + length]
 }
 

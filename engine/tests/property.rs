@@ -6,10 +6,10 @@
 #![allow(clippy::unwrap_used)]
 
 // The crash tests' model, of which not all is needed here.
-#[path = "crash/model.rs"]
-mod model;
 #[path = "property/held.rs"]
 mod held;
+#[path = "crash/model.rs"]
+mod model;
 #[path = "property/steps.rs"]
 mod steps;
 

@@ -19,7 +19,7 @@ use crate::limits::{
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordKey(Box<str>);
+pub struct RecordKey(Arc<str>);
 
 impl RecordKey {
     /// Takes a key as the service allows it.
@@ -83,7 +83,7 @@ impl fmt::Debug for RecordKey {
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct RecordValue(Box<str>);
+pub struct RecordValue(Arc<str>);
 
 impl RecordValue {
     /// Takes a value as the service allows it.
@@ -97,7 +97,7 @@ impl RecordValue {
     ///
     /// # Errors
     /// [`Invalid`] if the text has more than 1,048,575 characters.
-    pub fn parse(text: impl Into<Box<str>>) -> Result<Self, Invalid> {
+    pub fn parse(text: impl Into<Arc<str>>) -> Result<Self, Invalid> {
         let text = text.into();
         let too_long = text.len() > VALUE_BYTES_MAX
             || (text.len() > VALUE_CHARS_MAX && text.chars().count() > VALUE_CHARS_MAX);

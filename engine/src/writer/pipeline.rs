@@ -204,6 +204,7 @@ impl Writer {
             if !intake.errands.is_empty() {
                 drop(intake);
                 self.run_errands(&mut planner.tail);
+                planner.start_anew();
             } else if intake.queue.is_empty() {
                 self.let_go(&mut intake);
                 return None;

@@ -1,5 +1,5 @@
-//! A disk whose next sync of a file can be held up, so that what comes meanwhile is planned on
-//! what is not durable yet.
+//! A disk where one sync of a file can be held up, so that what comes meanwhile is planned on what
+//! is not durable yet.
 
 use std::io::{self, IoSlice};
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use syncline_engine::disk::{Disk, DiskFile, SimDisk};
 
-/// Holds up syncs.
+/// Holds up a sync.
 #[derive(Default)]
 pub struct Latch {
     state: Mutex<State>,
@@ -20,7 +20,7 @@ enum State {
     Open,
     /// The next sync is to wait.
     Shut,
-    /// A sync waits.
+    /// A sync waits; others go on.
     Holds,
 }
 
@@ -30,7 +30,7 @@ impl Latch {
         self.changed.notify_all();
     }
 
-    /// From now on syncs wait.
+    /// The next sync will wait.
     pub fn shut(&self) {
         self.set(State::Shut);
     }
@@ -49,7 +49,7 @@ impl Latch {
 
     fn pass(&self) {
         let mut state = self.state.lock().unwrap();
-        if *state == State::Open {
+        if *state != State::Shut {
             return;
         }
         *state = State::Holds;

@@ -46,6 +46,9 @@ struct Generation {
 /// Generations in the life of a token, and in a full map: so much more is remembered than need be,
 /// or so much is forgotten at a time.
 const GENERATIONS: usize = 8;
+/// Sessions of a generation: as many as fit a map before it is made anew, twice as large, so that
+/// memory follows what is remembered.
+const OF_A_GENERATION: usize = (1 << 17) / 8 * 7;
 
 impl Spent {
     /// An empty map that remembers at most `capacity` sessions.
@@ -141,7 +144,7 @@ impl State {
             return;
         }
         let is_full = |newest: &Generation| {
-            newest.spent.len() >= (capacity / GENERATIONS).max(1)
+            newest.spent.len() >= (capacity / GENERATIONS).clamp(1, OF_A_GENERATION)
                 || time_ms >= newest.began_ms + LIFE_MS / GENERATIONS as u64
         };
         if self.generations.back().is_none_or(is_full) {
