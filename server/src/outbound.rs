@@ -34,6 +34,9 @@ pub enum OutboundError {
     /// The exchange broke off.
     #[error("the request failed")]
     Exchange(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The answer is longer than it may be.
+    #[error("the answer has more than {0} bytes")]
+    TooLarge(usize),
     /// Another status than 200.
     #[error("the answer has status {0}")]
     Status(u16),

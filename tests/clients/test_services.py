@@ -70,6 +70,8 @@ def test_the_snippets_tell_who_sends(make_server, service, tmp_path):
         (SECRET, headers, body.replace(b"7", b"8"), False),
         (SECRET, later, body, False),
         (SECRET, {}, body, False),
+        (SECRET, headers | {"x-syncline-timestamp": "\u00b2"}, body, False),
+        (SECRET, headers | {"x-syncline-signature": "v1=\u00fc"}, body, False),
     ]
     names = {}
     exec(snippet("python"), names)

@@ -12,7 +12,7 @@ use syncline_engine::{
     Cursor, Engine, Error as EngineError, Exported, FeedCommit, PoolId, Refusal, Scope, Sequence,
 };
 use syncline_server::error::Chain;
-use syncline_server::sink::{BATCH_BYTES_MAX, Parcel, PutError, Sink};
+use syncline_server::sink::{Aside, BATCH_BYTES_MAX, Parcel, PutError, Sink};
 use syncline_server::site::stored;
 use syncline_server::stream::{Event, EventId, Told, events};
 use tokio::runtime::Runtime;
@@ -60,6 +60,9 @@ struct Sending {
     batch: Vec<Parcel>,
     bytes: usize,
     sent: u64,
+    /// Where events go that the sink refused for good, and how many did.
+    aside: Aside,
+    set_aside: u64,
 }
 
 impl Publish {
@@ -99,6 +102,8 @@ impl Publish {
             batch: Vec::new(),
             bytes: 0,
             sent: 0,
+            aside: Aside::new(&config.data, &self.stream),
+            set_aside: 0,
         };
         let end = match &self.from {
             None => snapshot(&engine, pool, &mut sending)?,
@@ -106,10 +111,22 @@ impl Publish {
         };
         sending.bar.finish_and_clear();
         let (sent, name) = (sending.sent, &self.stream);
-        let value = json!({ "stream": name, "events": sent, "sequence": end.get() });
+        let value = json!({
+            "stream": name,
+            "events": sent,
+            "set_aside": sending.set_aside,
+            "sequence": end.get(),
+        });
         let text = format!("Sent {sent} events to {name}, up to commit {end}.");
         say(self.json, &value, &text)?;
-        Ok(engine.close()?)
+        engine.close()?;
+        match sending.set_aside {
+            0 => Ok(()),
+            number => {
+                let file = sending.aside.path().display();
+                Err(format!("the sink refused {number} events for good: they are in {file}").into())
+            }
+        }
     }
 }
 
@@ -254,29 +271,42 @@ impl Sending {
         Ok(())
     }
 
-    /// Sends what there is.
+    /// Sends what there is. What the sink refuses for good is set aside, by itself.
     fn put(&mut self, advice: &str) -> Result<(), Box<dyn Error>> {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
-        if batch.is_empty() {
+        if batch.is_empty() || self.offer(&batch, advice)?.is_none() {
             return Ok(());
         }
-        let number = batch.len() as u64;
+        for parcel in batch.chunks(1) {
+            if let Some(reason) = self.offer(parcel, advice)? {
+                self.aside.add(&parcel[0], &reason)?;
+                self.set_aside += 1;
+                self.bar
+                    .println(format!("refused: {}: {reason}", parcel[0].id));
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a batch, again and again if the sink is in trouble; tells why it refuses it for good.
+    fn offer(&mut self, batch: &[Parcel], advice: &str) -> Result<Option<String>, Box<dyn Error>> {
         for attempt in 1.. {
-            match self.runtime.block_on(self.sink.put(batch.clone())) {
+            match self.runtime.block_on(self.sink.put(batch.to_vec())) {
                 Ok(()) => break,
+                Err(PutError::Refused(error)) => return Ok(Some(Chain(&*error).to_string())),
                 Err(PutError::Trouble(error)) if attempt < TRIES => {
                     let why = Chain(&*error).to_string();
                     self.bar.println(format!("trying again: {why}"));
                     std::thread::sleep(WAIT);
                 }
-                Err(error) => {
-                    let (sent, why) = (self.sent, Chain(&error));
+                Err(PutError::Trouble(error)) => {
+                    let (sent, why) = (self.sent, Chain(&*error));
                     return Err(format!("after {sent} events: {why}; {advice}").into());
                 }
             }
         }
-        self.sent += number;
-        Ok(())
+        self.sent += batch.len() as u64;
+        Ok(None)
     }
 }

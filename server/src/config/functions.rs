@@ -138,10 +138,13 @@ impl Section {
 /// An address that can be asked.
 pub(super) fn address(url: String) -> Result<String, String> {
     let uri = url.parse::<Uri>().ok();
-    let is_ours = uri.is_some_and(|uri| {
-        matches!(uri.scheme_str(), Some("http" | "https")) && uri.authority().is_some()
-    });
-    if is_ours {
+    let authority = uri.as_ref().and_then(Uri::authority);
+    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
+        // Not quoted: it holds a secret.
+        return Err("it must not hold a name or a password: they would not be sent".to_owned());
+    }
+    let scheme = uri.as_ref().and_then(Uri::scheme_str);
+    if authority.is_some() && matches!(scheme, Some("http" | "https")) {
         return Ok(url);
     }
     Err(format!(
@@ -189,6 +192,7 @@ mod tests {
             ("", "missing field `url`"),
             ("url = \"h/f\"", "must be http://"),
             ("url = \"ftp://h/f\"", "must be http://"),
+            ("url = \"http://u:p@h/f\"", "must not hold a name"),
             ("url = \"http://h\"\nsecret = \"\"", "must not be empty"),
             ("url = \"http://h\"\nregion = \"r\"", "region needs type"),
             ("url = \"http://h\"\nconcurrency = 0", "between 1 and 4096"),

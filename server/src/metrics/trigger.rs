@@ -40,8 +40,11 @@ impl TriggerFigures {
         };
         self.calls.get_or_create(&labels).inc();
         let label = FunctionLabel { function };
-        let seconds = self.seconds.get_or_create(&label);
-        seconds.observe(elapsed.as_secs_f64());
+        // Who was turned away here took no time.
+        if !matches!(outcome, "down" | "throttled") {
+            let seconds = self.seconds.get_or_create(&label);
+            seconds.observe(elapsed.as_secs_f64());
+        }
         self.down.get_or_create(&label).set(u64::from(down));
     }
 
@@ -49,7 +52,8 @@ impl TriggerFigures {
         let registry = registry.sub_registry_with_prefix("trigger");
         let help = "Calls of functions by what came of them";
         registry.register("calls", help, self.calls.clone());
-        let help = "Time from the call of a function to its answer";
+        let help =
+            "Time from the call of a function to its answer, of those neither throttled nor down";
         registry.register("seconds", help, self.seconds.clone());
         let help = "1 if a function is not asked since it failed several times in a row";
         registry.register("down", help, self.down.clone());

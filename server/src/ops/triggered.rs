@@ -191,6 +191,7 @@ fn merge(mut reply: Reply, stored: &HashMap<&str, RecordRef<'_>>, patches: &[Pat
     for patch in patches {
         let Some(returned) = reply.records.remove(&patch.key) else {
             left_out.push(patch.key.clone());
+            changed = true;
             continue;
         };
         let op = op_of(returned);

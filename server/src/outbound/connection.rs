@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::client::conn::http1::SendRequest;
 use hyper::rt::{Read, Write};
 use hyper::{Request, Response, body::Incoming};
@@ -49,7 +49,13 @@ pub(super) async fn body(
     bytes_max: usize,
 ) -> Result<Bytes, OutboundError> {
     let body = Limited::new(response.into_body(), bytes_max);
-    let body = body.collect().await.map_err(OutboundError::Exchange)?;
+    let body = body.collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            OutboundError::TooLarge(bytes_max)
+        } else {
+            OutboundError::Exchange(error)
+        }
+    })?;
     Ok(body.to_bytes())
 }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -11,7 +11,7 @@ use super::breaker::Breaker;
 use crate::config::{FunctionConfig, FunctionTarget, Secret};
 use crate::error::Chain;
 use crate::outbound::{Answer, Bounds, OutboundError, Peer, Post};
-use crate::sigv4::Signer;
+use crate::sigv4::{ENCODED, Signer};
 use crate::webhook;
 
 /// How long a function may take, as the service has it.
@@ -108,7 +108,7 @@ impl Function {
                 function_name,
             } => {
                 let name = function_name.as_deref().unwrap_or(arn);
-                let name = utf8_percent_encode(name, NON_ALPHANUMERIC);
+                let name = utf8_percent_encode(name, ENCODED);
                 let signer = Signer {
                     access_key_id: access_key_id.clone(),
                     secret: secret_access_key.clone(),
@@ -155,6 +155,9 @@ impl Function {
         let answer = match self.peer.post(post, self.bounds).await {
             Ok(answer) => answer,
             Err(OutboundError::Late(_)) => return Err(Failed::Slow),
+            Err(error @ OutboundError::TooLarge(_)) => {
+                return Err(Failed::Output(error.to_string()));
+            }
             Err(error) => return Err(Failed::Unreachable(Chain(&error).to_string())),
         };
         match answer.status {

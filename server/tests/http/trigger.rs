@@ -223,7 +223,7 @@ async fn a_function_that_is_down_is_spared() {
         format!("syncline_trigger_calls_total{{function=\"{ARN}\",outcome=\"failed\"}} 5"),
         format!("syncline_trigger_calls_total{{function=\"{ARN}\",outcome=\"down\"}} 2"),
         format!("syncline_trigger_down{{function=\"{ARN}\"}} 1"),
-        format!("syncline_trigger_seconds_count{{function=\"{ARN}\"}} 7"),
+        format!("syncline_trigger_seconds_count{{function=\"{ARN}\"}} 5"),
     ] {
         assert!(
             page.lines().any(|found| found == line),

@@ -143,7 +143,7 @@ async fn an_answer_is_bounded_in_size_and_time() {
         ..BOUNDS
     };
     let error = echo.peer(1).post(post(b"{}"), bounds).await.unwrap_err();
-    assert!(matches!(error, OutboundError::Exchange(_)), "{error}");
+    assert!(matches!(error, OutboundError::TooLarge(10)), "{error}");
     let answer = echo.peer(1).post_and_cut(post(b"{}"), bounds).await;
     let answer = answer.unwrap();
     assert_eq!((answer.status, answer.body.len()), (302, 10));

@@ -174,3 +174,36 @@ async fn past_what_the_log_keeps_the_stream_is_disabled_and_the_gap_named() {
     assert!(reason.contains("BulkPublish"), "{reason}");
     assert_eq!(listed(&mut client, &guest).await.1, 13, "the API is well");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn publish_goes_on_behind_what_is_refused_for_good() {
+    let home = tempfile::tempdir().unwrap();
+    let receiver = Receiver::start(Mood::Picky).await;
+    let running = start(home.path(), &receiver.section(5000));
+    let mut client = running.client().await;
+    let guest = Guest::new(&mut client).await;
+    for turn in 0..12 {
+        let value = if turn == 1 { "poison" } else { "good" };
+        write(&mut client, &guest, &format!("k{turn}"), value).await;
+    }
+    running.signal(Signal::TERM);
+    running.ended();
+    let place = ["publish", "--data", "data", "--config", "syncline.toml"];
+    let what = ["--pool", &guest.pool, "--stream", "hook", "--from", "0"];
+    let mut publish = syncline(home.path(), &[&place[..], &what, &["--json"]].concat());
+    let ended = tokio::task::spawn_blocking(move || publish.output().unwrap());
+    let ended = ended.await.unwrap();
+    let log = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(1), "{log}");
+    let words = "refused 1 events for good: they are in data/set-aside/hook.ndjson";
+    assert!(log.contains(words), "{log}");
+    let said: serde_json::Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(
+        (&said["events"], &said["set_aside"]),
+        (&11.into(), &1.into())
+    );
+    assert_eq!(receiver.events().len(), 11);
+    let kept = std::fs::read_to_string(home.path().join("data/set-aside/hook.ndjson")).unwrap();
+    let kept: serde_json::Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(kept["event"]["kinesisSyncRecords"][0]["value"], "poison");
+}
