@@ -19,6 +19,9 @@ use crate::tail::{Flush, Staged, Tail};
 use crate::ticket::Answer;
 use crate::types::{DatasetId, Location, Timestamp, invalid};
 
+/// Memory of the pages that a batch makes after which it takes no further commit.
+const PAGE_BYTES: usize = 64 << 20;
+
 /// What planning rests on.
 pub(crate) struct Grounds<'a> {
     pub(crate) store: &'a Store,
@@ -37,6 +40,8 @@ pub(crate) struct Planner {
     draft: Draft,
     /// The batch takes no more before it is written.
     full: bool,
+    /// Memory of the pages that it made.
+    page_bytes: usize,
 }
 
 /// A batch on its way.
@@ -70,6 +75,7 @@ impl Planner {
             batch: Batch::default(),
             draft: Draft::behind(state),
             full: false,
+            page_bytes: 0,
         }
     }
 
@@ -80,7 +86,7 @@ impl Planner {
 
     /// The batch takes no more before it is written.
     pub(crate) fn is_full(&self) -> bool {
-        self.full
+        self.full || self.room() == 0
     }
 
     /// How many submissions the batch still takes.
@@ -101,7 +107,18 @@ impl Planner {
         grounds: &Grounds<'_>,
         wanted: impl Fn() -> bool,
     ) -> Result<(), Fault> {
+        let before = self.batch.answers.len();
         while let Some(submission) = self.batch.submissions.get(self.batch.answers.len()) {
+            let is_long = self.batch.answers.len() >= BATCH_SUBMISSIONS_MAX
+                || self.tail.staged() >= BATCH_BYTES
+                || self.page_bytes >= PAGE_BYTES;
+            if is_long {
+                self.full = true;
+                break;
+            }
+            if self.batch.answers.len() > before && wanted() {
+                break;
+            }
             let plan = match decide(grounds, &mut self.draft, submission) {
                 Ok(plan) => plan,
                 Err(refusal) => {
@@ -112,6 +129,8 @@ impl Planner {
             let answer = match self.tail.stage(&plan.commit, grounds.may_begin)? {
                 Staged::At(locations) => {
                     let (staged, receipt) = remember(&mut self.draft, submission, plan, locations);
+                    let pages = staged.pages.iter().map(|(_, page)| page.memory());
+                    self.page_bytes += pages.sum::<usize>();
                     self.batch.staged.push(staged);
                     Ok(receipt)
                 }
@@ -126,19 +145,13 @@ impl Planner {
                 Staged::NoSegment(fault) => Err(fault.into()),
             };
             self.batch.answers.push(answer);
-            if self.tail.staged() >= BATCH_BYTES || self.room() == 0 {
-                self.full = true;
-                break;
-            }
-            if wanted() {
-                break;
-            }
         }
         Ok(())
     }
 
-    /// Answers what was not come to.
+    /// Answers what was not come to: nothing may be written any more, what is staged neither.
     pub(crate) fn refuse(&mut self, error: &Error) {
+        self.tail.abandon();
         let submissions = self.batch.submissions.len();
         self.batch
             .answers
@@ -173,7 +186,7 @@ impl Planner {
     /// must be durable.
     pub(crate) fn end_batch(&mut self) -> (Ready, Draft) {
         let behind = Draft::behind(self.draft.state());
-        self.full = false;
+        (self.full, self.page_bytes) = (false, 0);
         let ready = Ready {
             batch: std::mem::take(&mut self.batch),
             flush: self.tail.hand_over(),

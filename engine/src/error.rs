@@ -307,7 +307,6 @@ impl Fault {
         }
     }
 
-    /// The fault and its cause in one line, for those who come later.
     /// A store that was halted by something.
     pub(crate) fn halted(why: &Arc<str>) -> Self {
         Self::Halted {
@@ -323,6 +322,7 @@ impl Fault {
         }
     }
 
+    /// The fault and its cause in one line, for those who come later.
     pub(crate) fn text(&self) -> Arc<str> {
         match std::error::Error::source(self) {
             Some(source) => format!("{self}: {source}").into(),

@@ -76,13 +76,17 @@ fn dataset(wish: &Wish) -> Option<&DatasetId> {
     }
 }
 
+/// The dataset that the wish makes of another one.
+fn copy(wish: &Wish) -> Option<&DatasetId> {
+    match wish {
+        Wish::CopyDataset { to, .. } => Some(to),
+        _ => None,
+    }
+}
+
 /// The datasets that a proposal is about: those it reads, and those it makes.
 fn datasets(proposal: &Proposal) -> impl Iterator<Item = &DatasetId> {
-    let made = |wish| match wish {
-        &Wish::CopyDataset { ref to, .. } => Some(to),
-        _ => None,
-    };
-    let of = move |wish| [dataset(wish), made(wish)];
+    let of = |wish| [dataset(wish), copy(wish)];
     proposal.wishes.iter().flat_map(of).flatten()
 }
 
@@ -223,9 +227,19 @@ impl Queue {
         }
     }
 
-    /// Takes at most so many submissions, in order, with the pages that they need.
-    pub(crate) fn take(&mut self, count: usize) -> Vec<Submission> {
-        let count = self.waiting.len().min(count);
+    /// Takes at most so many submissions, with so many bytes of their own and of their datasets, in
+    /// order, with the pages that they need.
+    pub(crate) fn take(&mut self, count: usize, bytes: usize) -> Vec<Submission> {
+        let mut taken_bytes = 0;
+        let fits = |submission: &&Submission| {
+            let pins = datasets(&submission.proposal).filter_map(|dataset| self.pins.get(dataset));
+            taken_bytes += submission.bytes + pins.map(Pin::memory).sum::<usize>();
+            taken_bytes <= bytes
+        };
+        let count = match bytes {
+            usize::MAX => self.waiting.len().min(count),
+            _ => self.waiting.iter().take(count).take_while(fits).count(),
+        };
         let mut taken: Vec<_> = self.waiting.drain(..count).collect();
         for submission in &mut taken {
             let wishes = &submission.proposal.wishes;
@@ -248,7 +262,8 @@ impl Queue {
 
     /// Puts submissions back in front.
     pub(crate) fn put_back(&mut self, submissions: Vec<Submission>) {
-        for submission in submissions.into_iter().rev() {
+        for mut submission in submissions.into_iter().rev() {
+            submission.pages.clear();
             self.waiting.push_front(submission);
         }
     }

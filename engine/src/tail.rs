@@ -268,6 +268,13 @@ impl Tail {
         }
     }
 
+    /// Forgets what is staged, since nothing may be written any more.
+    pub(crate) fn abandon(&mut self) {
+        self.buffer.clear();
+        self.laid.clear();
+        self.points.clear();
+    }
+
     /// Hands over what is staged, if there is anything, to be written: everything that was handed
     /// over before must be durable.
     pub(crate) fn hand_over(&mut self) -> Option<Flush> {
@@ -303,7 +310,7 @@ impl Tail {
             self.lay_frame();
             self.align();
             self.number(0, kind, self.written);
-            self.hand_over().map_or(Ok(()), |flush| flush.run())?;
+            self.hand_over().map_or(Ok(()), Flush::run)?;
         }
         Ok(self.written)
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 mod errands;
 mod pipeline;
 
-use crate::batch::Planner;
+use crate::batch::{Planner, Ready};
 use crate::draft::Draft;
 use crate::errand::Sent;
 use crate::error::{Error, Fault, Refusal};
@@ -28,7 +28,7 @@ use crate::proposal::Proposal;
 use crate::queue::{NotTaken, Queue};
 use crate::store::{Disk, Store};
 use crate::tail::Tail;
-use crate::ticket::{Answer, Ticket};
+use crate::ticket::{Answer, Gate, Ticket};
 use crate::types::{Location, Sequence, Timestamp};
 use pipeline::Until;
 
@@ -66,6 +66,8 @@ struct Intake {
     staged: bool,
     /// What those behind the batch go by that is being written.
     written: Option<Arc<Draft>>,
+    /// For who has the log and waits for the plan: the batch that is to be written next.
+    ready: Option<(Ready, Arc<Gate>)>,
     /// The log is the log thread's.
     turn: bool,
     /// There is a log thread.
@@ -94,11 +96,15 @@ impl Intake {
     }
 }
 
-/// Whether a submitter may write.
+/// What a submitter does for what waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
+    /// Plans and writes.
     Take,
+    /// Plans, at most.
     Leave,
+    /// Nothing yet; it will see to it later.
+    Queue,
 }
 
 impl Writer {
@@ -110,6 +116,7 @@ impl Writer {
             writing: false,
             staged: false,
             written: None,
+            ready: None,
             turn: false,
             thread: false,
             closed: false,
@@ -154,7 +161,8 @@ impl Writer {
     /// Blocks until the proposal is durable or refused.
     pub(crate) fn commit(&self, proposal: Proposal) -> Answer {
         let ticket = Arc::new(Ticket::default());
-        if self.submit(proposal, &ticket).map_err(|(_, error)| error)? {
+        let submitted = self.submit(proposal, &ticket, Role::Take);
+        if submitted.map_err(|(_, error)| error)? {
             self.run(Until::Answered(&ticket));
         }
         ticket.wait()
@@ -180,24 +188,14 @@ impl Writer {
 
     /// Many proposals, in order, that share syncs.
     pub(crate) fn commit_all(&self, proposals: Vec<Proposal>) -> Vec<Answer> {
-        let mut tickets: Vec<Arc<Ticket>> = Vec::with_capacity(proposals.len());
-        let mut plans = false;
-        let run = |tickets: &[Arc<Ticket>], plans: &mut bool| {
-            if let Some(last) = tickets.last()
-                && std::mem::take(plans)
-            {
-                self.run(Until::Answered(last));
-            }
-        };
+        let mut tickets = Vec::with_capacity(proposals.len());
         for mut proposal in proposals {
             let ticket = Arc::new(Ticket::default());
             loop {
-                match self.submit(proposal, &ticket) {
-                    Ok(free) => plans |= free,
-                    Err((returned, Error::Refusal(Refusal::Busy))) if plans => {
-                        // What this call queued itself may be all that is in the way.
-                        run(&tickets, &mut plans);
-                        tickets.last().inspect(|last| last.wait_for());
+                match self.submit(proposal, &ticket, Role::Queue) {
+                    Ok(_) => {}
+                    // What this call queued itself may be all that is in the way.
+                    Err((returned, Error::Refusal(Refusal::Busy))) if self.settle(&tickets) => {
                         proposal = returned;
                         continue;
                     }
@@ -207,8 +205,24 @@ impl Writer {
             }
             tickets.push(ticket);
         }
-        run(&tickets, &mut plans);
+        self.settle(&tickets);
         tickets.iter().map(|ticket| ticket.wait()).collect()
+    }
+
+    /// Sees to it that queued submissions are answered; false: they are.
+    fn settle(&self, tickets: &[Arc<Ticket>]) -> bool {
+        let Some(last) = tickets.iter().rfind(|ticket| !ticket.is_answered()) else {
+            return false;
+        };
+        let mut intake = self.intake();
+        let is_free = !intake.planning && !self.is_wanted();
+        intake.planning |= is_free;
+        drop(intake);
+        if is_free {
+            self.run(Until::Answered(last));
+        }
+        last.wait_for();
+        true
     }
 
     /// Reads what has to be read, and queues the proposal. True: the plan was free and is now the
@@ -217,10 +231,11 @@ impl Writer {
         &self,
         mut proposal: Proposal,
         ticket: &Arc<Ticket>,
+        role: Role,
     ) -> Result<bool, (Proposal, Error)> {
         let mut loaded = HashMap::new();
         loop {
-            match self.take(proposal, ticket, &loaded, Role::Take) {
+            match self.take(proposal, ticket, &loaded, role) {
                 Ok(free) => return Ok(free),
                 Err((proposal, NotTaken::Error(error))) => return Err((proposal, error)),
                 Err((returned, NotTaken::Cold(dataset, location))) => {
@@ -252,7 +267,7 @@ impl Writer {
         }
         intake.queue.push(proposal, ticket, &self.store, loaded)?;
         // Who has the plan, or waits for it, comes by it.
-        if intake.planning || self.is_wanted() {
+        if role == Role::Queue || intake.planning || self.is_wanted() {
             return Ok(false);
         }
         // Without a log thread everything is written by who may be held up.
@@ -289,16 +304,17 @@ impl Writer {
             let intake = self.intake();
             let (mut intake, waited) = self
                 .changed
-                .wait_timeout_while(intake, REST, |intake| !intake.turn && !intake.closed)
+                .wait_timeout_while(intake, REST, |intake| {
+                    !(intake.turn || intake.closed && intake.is_free())
+                })
                 .unwrap_or_else(PoisonError::into_inner);
             if intake.turn {
                 intake.turn = false;
-                if self.go_on(intake, Until::Idle) {
-                    self.write_all(Until::Idle);
-                }
+                let next = self.go_on(intake, Until::Idle);
+                self.write_on(next, Until::Idle);
                 continue;
             }
-            if intake.closed {
+            if intake.closed && intake.is_free() {
                 intake.thread = false;
                 return;
             }
@@ -343,7 +359,7 @@ impl Writer {
         let intake = self
             .changed
             .wait_while(intake, |intake| {
-                !intake.is_free() || (!first && !intake.finished)
+                !intake.is_free() || !intake.is_idle() || (!first && !intake.finished)
             })
             .unwrap_or_else(PoisonError::into_inner);
         drop(intake);

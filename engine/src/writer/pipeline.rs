@@ -41,8 +41,21 @@ enum Log {
     IsWritten,
 }
 
-/// Submissions that a caller plans who must not be held up.
-const AHEAD: usize = 16;
+/// What who has written a batch does next.
+pub(super) enum Next {
+    /// Nothing: the log is let go, or handed on.
+    Leave,
+    /// It has the plan, too.
+    Plan,
+    /// Another batch is ready.
+    Write(Ready, Arc<Gate>),
+}
+
+/// Submissions that are planned before anyone looks who else wants to go on.
+const TOGETHER: usize = 64;
+/// Most submissions, and bytes of them and their datasets, that a caller plans who must not be held
+/// up.
+const AHEAD: (usize, usize) = (16, 1 << 20);
 
 impl Writer {
     /// Plans what waits, and writes it if nobody else does. The caller has the plan.
@@ -55,11 +68,13 @@ impl Writer {
                 drop((intake, planner));
                 return self.write_all(until);
             }
-            if !self.may_plan(&planner, &intake) {
+            self.give(&mut planner, &mut intake);
+            // Who writes comes by all that is left here.
+            let waits = !intake.queue.is_empty() && intake.errands.is_empty();
+            if !waits || planner.is_full() || self.is_wanted() {
                 return self.let_plan_go(planner, &mut intake);
             }
-            let count = planner.room();
-            self.plan(&mut planner, intake, count, Log::IsWritten);
+            self.plan(&mut planner, intake, (TOGETHER, usize::MAX), Log::IsWritten);
         }
     }
 
@@ -67,14 +82,14 @@ impl Writer {
     pub(super) fn run_ahead(&self) {
         let mut planner = self.planner();
         let intake = self.intake();
-        if self.may_plan(&planner, &intake) {
-            let count = planner.room().min(AHEAD);
-            self.plan(&mut planner, intake, count, Log::IsWritten);
+        if intake.errands.is_empty() && !planner.is_full() {
+            self.plan(&mut planner, intake, AHEAD, Log::IsWritten);
         } else {
             drop(intake);
         }
         let mut intake = self.intake();
         if intake.writing {
+            self.give(&mut planner, &mut intake);
             return self.let_plan_go(planner, &mut intake);
         }
         intake.writing = true;
@@ -86,10 +101,13 @@ impl Writer {
         self.write_all(Until::Idle);
     }
 
-    /// Whether who has only the plan may go on. Who writes comes by all that is left.
-    fn may_plan(&self, planner: &Planner, intake: &Intake) -> bool {
-        let waits = !intake.queue.is_empty() && intake.errands.is_empty();
-        waits && !planner.is_full() && !self.is_wanted()
+    /// Ends the batch, if there is one, for who writes and waits for the plan.
+    fn give(&self, planner: &mut Planner, intake: &mut Intake) {
+        if self.is_wanted() && !planner.is_empty() {
+            intake.ready = Some(end_batch(planner, intake));
+            self.wanted.store(false, Ordering::Relaxed);
+            self.given.notify_all();
+        }
     }
 
     fn let_plan_go(&self, planner: MutexGuard<'_, Planner>, intake: &mut Intake) {
@@ -105,15 +123,15 @@ impl Writer {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Plans and stages so many of those that wait. The caller has the plan.
+    /// Plans and stages so many of those that wait, and so many bytes. The caller has the plan.
     fn plan(
         &self,
         planner: &mut Planner,
         mut intake: MutexGuard<'_, Intake>,
-        count: usize,
+        (count, bytes): (usize, usize),
         log: Log,
     ) {
-        planner.take(intake.queue.take(count));
+        planner.take(intake.queue.take(count.min(planner.room()), bytes));
         let written = intake.written.clone();
         drop(intake);
         let before = planner.staged();
@@ -144,39 +162,53 @@ impl Writer {
 
     /// Writes batch after batch. The caller has the plan and the log.
     pub(super) fn write_all(&self, until: Until<'_>) {
-        while let Some((ready, gate)) = self.next_batch() {
-            self.write(ready, &gate);
-            if !self.go_on(self.intake(), until) {
+        self.write_on(Next::Plan, until);
+    }
+
+    /// Does what is next, and goes on. The caller has the log, and the plan where it says so.
+    pub(super) fn write_on(&self, mut next: Next, until: Until<'_>) {
+        loop {
+            let ready = match next {
+                Next::Leave => None,
+                Next::Plan => self.next_batch(),
+                Next::Write(ready, gate) => Some((ready, gate)),
+            };
+            let Some((ready, gate)) = ready else {
                 return;
-            }
+            };
+            self.write(ready, &gate);
+            next = self.go_on(self.intake(), until);
         }
     }
 
-    /// Whether the caller, who has the log, now has the plan too and is to write what is left.
-    pub(super) fn go_on(&self, mut intake: MutexGuard<'_, Intake>, until: Until<'_>) -> bool {
+    /// What the caller, who has the log, is to do.
+    pub(super) fn go_on(&self, mut intake: MutexGuard<'_, Intake>, until: Until<'_>) -> Next {
         if intake.planning {
             if until.is_over() {
                 // Who plans will find that nobody writes.
                 intake.writing = false;
-                return false;
+                return Next::Leave;
             }
             self.wanted.store(true, Ordering::Relaxed);
             intake = self
                 .given
-                .wait_while(intake, |intake| intake.planning)
+                .wait_while(intake, |intake| intake.planning && intake.ready.is_none())
                 .unwrap_or_else(PoisonError::into_inner);
             self.wanted.store(false, Ordering::Relaxed);
+            if let Some((ready, gate)) = intake.ready.take() {
+                return Next::Write(ready, gate);
+            }
         }
         if intake.is_idle() {
             self.let_go(&mut intake);
-            return false;
+            return Next::Leave;
         }
         if until.is_over() && intake.thread {
             self.give_turn(&mut intake);
-            return false;
+            return Next::Leave;
         }
         intake.planning = true;
-        true
+        Next::Plan
     }
 
     /// Nobody has the plan or the log from now on.
@@ -194,12 +226,10 @@ impl Writer {
         loop {
             let mut intake = self.intake();
             if !planner.is_empty() {
-                let (ready, draft) = planner.end_batch();
+                let ready = end_batch(&mut planner, &mut intake);
                 drop(planner);
-                intake.staged = false;
-                intake.written = Some(Arc::new(draft));
                 intake.planning = false;
-                return Some((ready, intake.queue.end_batch()));
+                return Some(ready);
             }
             if !intake.errands.is_empty() {
                 drop(intake);
@@ -209,8 +239,8 @@ impl Writer {
                 self.let_go(&mut intake);
                 return None;
             } else {
-                let count = planner.room();
-                self.plan(&mut planner, intake, count, Log::IsOurs);
+                let all = (usize::MAX, usize::MAX);
+                self.plan(&mut planner, intake, all, Log::IsOurs);
             }
         }
     }
@@ -258,4 +288,12 @@ impl Writer {
         }
         done
     }
+}
+
+/// Ends the batch, which is not empty. All before it must be durable.
+fn end_batch(planner: &mut Planner, intake: &mut Intake) -> (Ready, Arc<Gate>) {
+    let (ready, draft) = planner.end_batch();
+    intake.staged = false;
+    intake.written = Some(Arc::new(draft));
+    (ready, intake.queue.end_batch())
 }

@@ -6,8 +6,9 @@
 //! answered again. The map forgets sessions whose tokens have expired, and when it is full
 //! the oldest: that is safe, since the compare of each record still decides.
 //!
-//! Sessions are forgotten by generations, each a map of its own. In one map from which they were
+//! Sessions are forgotten by generations, each with maps of its own. In one map from which they were
 //! removed one by one, places of removed ones would count until it is made anew, twice as large.
+//! Small maps are made anew in no time, and leave to the next generation just the memory it needs.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,16 +40,47 @@ struct Generation {
     began_ms: u64,
     /// When the last token has surely expired.
     leaves_ms: u64,
-    /// With the commit that spent each.
-    spent: HashMap<Uuid, Sequence>,
+    len: usize,
+    /// With the commit that spent each, in the part that its last byte says.
+    parts: [HashMap<Uuid, Sequence>; PARTS],
+    /// One of the parts would have to be made anew, larger than any.
+    full: bool,
 }
 
 /// Generations in the life of a token, and in a full map: so much more is remembered than need be,
 /// or so much is forgotten at a time.
 const GENERATIONS: usize = 8;
-/// Sessions of a generation: as many as fit a map before it is made anew, twice as large, so that
-/// memory follows what is remembered.
-const OF_A_GENERATION: usize = (1 << 17) / 8 * 7;
+/// Maps of a generation.
+const PARTS: usize = 64;
+/// Sessions of a part: as many as fit before it is made anew, twice as large.
+const OF_A_PART: usize = 2048 / 8 * 7;
+
+impl Generation {
+    fn new(began_ms: u64) -> Self {
+        Self {
+            began_ms,
+            leaves_ms: 0,
+            len: 0,
+            parts: std::array::from_fn(|_| HashMap::new()),
+            full: false,
+        }
+    }
+
+    fn part(session: Uuid) -> usize {
+        usize::from(session.as_bytes()[15]) % PARTS
+    }
+
+    fn commit_of(&self, session: Uuid) -> Option<Sequence> {
+        self.parts[Self::part(session)].get(&session).copied()
+    }
+
+    fn insert(&mut self, session: Uuid, commit: Sequence) {
+        let part = &mut self.parts[Self::part(session)];
+        part.insert(session, commit);
+        self.full = part.len() >= OF_A_PART;
+        self.len += 1;
+    }
+}
 
 impl Spent {
     /// An empty map that remembers at most `capacity` sessions.
@@ -124,13 +156,13 @@ impl Spent {
 
 impl State {
     fn len(&self) -> usize {
-        self.generations.iter().map(|known| known.spent.len()).sum()
+        self.generations.iter().map(|known| known.len).sum()
     }
 
     /// The commit that spent a session.
     fn commit_of(&self, session: Uuid) -> Option<Sequence> {
         let mut generations = self.generations.iter().rev();
-        generations.find_map(|known| known.spent.get(&session).copied())
+        generations.find_map(|known| known.commit_of(session))
     }
 
     fn insert(&mut self, session: Uuid, commit: Sequence, time_ms: u64, capacity: usize) {
@@ -144,19 +176,16 @@ impl State {
             return;
         }
         let is_full = |newest: &Generation| {
-            newest.spent.len() >= (capacity / GENERATIONS).clamp(1, OF_A_GENERATION)
+            newest.full
+                || newest.len >= (capacity / GENERATIONS).max(1)
                 || time_ms >= newest.began_ms + LIFE_MS / GENERATIONS as u64
         };
         if self.generations.back().is_none_or(is_full) {
-            self.generations.push_back(Generation {
-                began_ms: time_ms,
-                leaves_ms: 0,
-                spent: HashMap::new(),
-            });
+            self.generations.push_back(Generation::new(time_ms));
         }
         if let Some(newest) = self.generations.back_mut() {
             newest.leaves_ms = newest.leaves_ms.max(time_ms + LIFE_MS);
-            newest.spent.insert(session, commit);
+            newest.insert(session, commit);
         }
     }
 }
@@ -275,7 +304,21 @@ mod tests {
         let state = sessions.lock();
         assert!(state.generations.len() <= GENERATIONS + 1);
         // What they take follows what they hold, however many came and went.
-        let places: usize = state.generations.iter().map(|g| g.spent.capacity()).sum();
+        let parts = state.generations.iter().flat_map(|known| &known.parts);
+        let places: usize = parts.map(HashMap::capacity).sum();
         assert!(places <= 4 * state.len(), "{places}");
+    }
+
+    #[test]
+    fn no_map_grows_large_however_many_come_at_once() {
+        let sessions = Spent::new(1 << 20);
+        for number in 0..300_000 {
+            sessions.insert(id(number), COMMIT, 1000);
+        }
+        assert_eq!(sessions.len(), 300_000);
+        assert!(sessions.contains(id(0)) && sessions.contains(id(299_999)));
+        let state = sessions.lock();
+        let parts = state.generations.iter().flat_map(|known| &known.parts);
+        assert_eq!(parts.map(HashMap::capacity).max(), Some(OF_A_PART));
     }
 }
