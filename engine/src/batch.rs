@@ -16,7 +16,7 @@ use crate::queue::Submission;
 use crate::state::{Place, State};
 use crate::store::Store;
 use crate::tail::{Flush, Staged, Tail};
-use crate::ticket::Answer;
+use crate::ticket::{Answer, Rest, Ticket};
 use crate::types::{DatasetId, Location, Timestamp, invalid};
 
 /// Memory of the pages that a batch makes after which it takes no further commit.
@@ -66,6 +66,8 @@ struct StagedCommit {
     locations: Vec<Location>,
     /// The pages that the commit made, by the position of their change.
     pages: Vec<(usize, Arc<Page>)>,
+    /// Places that nobody will look for once the commit is applied.
+    outdated: Vec<Location>,
 }
 
 impl Planner {
@@ -129,6 +131,8 @@ impl Planner {
             let answer = match self.tail.stage(&plan.commit, grounds.may_begin)? {
                 Staged::At(locations) => {
                     let (staged, receipt) = remember(&mut self.draft, submission, plan, locations);
+                    // Nobody looks there before it is durable.
+                    staged.cache(grounds.store);
                     let pages = staged.pages.iter().map(|(_, page)| page.memory());
                     self.page_bytes += pages.sum::<usize>();
                     self.batch.staged.push(staged);
@@ -208,19 +212,31 @@ impl Batch {
         }
     }
 
+    /// The answers, and what they leave over.
+    pub(crate) fn answered(self) -> impl Iterator<Item = (Arc<Ticket>, Answer, Rest)> {
+        let staged = self.staged.into_iter().map(Some);
+        let staged = staged.chain(std::iter::repeat_with(|| None));
+        let submissions = self.submissions.into_iter();
+        let answers = submissions.zip(self.answers).zip(staged);
+        answers.map(|((submission, answer), staged)| {
+            let Submission {
+                proposal,
+                ticket,
+                pages,
+                ..
+            } = submission;
+            (ticket, answer, Box::new((proposal, pages, staged)) as Rest)
+        })
+    }
+
     /// Makes durable commits true for everyone.
     pub(crate) fn publish(&self, store: &Store, end: End) {
         let last = self
             .staged
             .last()
             .map_or_else(Default::default, |staged| staged.commit.sequence);
-        for staged in &self.staged {
-            staged.cache(store);
-        }
-        let mut outdated = Vec::new();
         let mut state = store.state_mut();
         for staged in &self.staged {
-            outdated.extend(staged.replaced(&state));
             let snapshots = &store.snapshots;
             snapshots.apply(&mut state, &staged.commit, &staged.locations);
         }
@@ -229,7 +245,7 @@ impl Batch {
         store
             .watermark
             .advance(last, end, news.map(|staged| staged.commit.sequence));
-        for location in outdated {
+        for &location in self.staged.iter().flat_map(|staged| &staged.outdated) {
             store.cache.remove(location);
         }
     }
@@ -274,6 +290,7 @@ fn remember(
         pages,
         ..
     } = plan;
+    let outdated = outdated(draft.state(), &commit);
     draft.apply(&commit, &locations);
     let mut linked = Vec::with_capacity(pages.len());
     for planned in pages {
@@ -299,6 +316,7 @@ fn remember(
             commit,
             locations,
             pages: linked,
+            outdated,
         },
         receipt,
     )
@@ -328,17 +346,17 @@ impl StagedCommit {
                 _ => None,
             })
     }
+}
 
-    /// Places that nobody will look for once the commit is applied.
-    fn replaced(&self, state: &State) -> Vec<Location> {
-        let location = |change: &Change| match change {
-            Change::Dataset(change) => state.head(&change.dataset).location,
-            Change::DatasetDeleted { dataset, .. } => state.head(dataset).location,
-            Change::MetadataPut { key, .. } | Change::MetadataDeleted { key } => {
-                state.metadata.get(key).map(Place::location)
-            }
-            _ => None,
-        };
-        self.commit.changes.iter().filter_map(location).collect()
-    }
+/// Places that nobody will look for once the commit is applied.
+fn outdated(state: &State, commit: &Commit) -> Vec<Location> {
+    let location = |change: &Change| match change {
+        Change::Dataset(change) => state.head(&change.dataset).location,
+        Change::DatasetDeleted { dataset, .. } => state.head(dataset).location,
+        Change::MetadataPut { key, .. } | Change::MetadataDeleted { key } => {
+            state.metadata.get(key).map(Place::location)
+        }
+        _ => None,
+    };
+    commit.changes.iter().filter_map(location).collect()
 }

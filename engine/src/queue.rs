@@ -227,19 +227,9 @@ impl Queue {
         }
     }
 
-    /// Takes at most so many submissions, with so many bytes of their own and of their datasets, in
-    /// order, with the pages that they need.
-    pub(crate) fn take(&mut self, count: usize, bytes: usize) -> Vec<Submission> {
-        let mut taken_bytes = 0;
-        let fits = |submission: &&Submission| {
-            let pins = datasets(&submission.proposal).filter_map(|dataset| self.pins.get(dataset));
-            taken_bytes += submission.bytes + pins.map(Pin::memory).sum::<usize>();
-            taken_bytes <= bytes
-        };
-        let count = match bytes {
-            usize::MAX => self.waiting.len().min(count),
-            _ => self.waiting.iter().take(count).take_while(fits).count(),
-        };
+    /// Takes at most so many submissions, in order, with the pages that they need.
+    pub(crate) fn take(&mut self, count: usize) -> Vec<Submission> {
+        let count = self.waiting.len().min(count);
         let mut taken: Vec<_> = self.waiting.drain(..count).collect();
         for submission in &mut taken {
             let wishes = &submission.proposal.wishes;

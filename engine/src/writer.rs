@@ -99,9 +99,9 @@ impl Intake {
 /// What a submitter does for what waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// Plans and writes.
+    /// Plans, and writes if nobody does.
     Take,
-    /// Plans, at most.
+    /// Leaves it to the log thread.
     Leave,
     /// Nothing yet; it will see to it later.
     Queue,
@@ -172,15 +172,10 @@ impl Writer {
     pub(crate) fn offer(&self, proposal: Proposal) -> Result<Arc<Ticket>, Proposal> {
         let ticket = Arc::new(Ticket::default());
         match self.take(proposal, &ticket, &HashMap::new(), Role::Leave) {
-            Ok(plans) => {
-                if plans {
-                    self.run_ahead();
-                }
-                Ok(ticket)
-            }
+            Ok(_) => Ok(ticket),
             Err((proposal, NotTaken::Cold(..))) => Err(proposal),
             Err((_, NotTaken::Error(error))) => {
-                ticket.answer(Err(error));
+                ticket.answer(Err(error), None);
                 Ok(ticket)
             }
         }
@@ -199,7 +194,7 @@ impl Writer {
                         proposal = returned;
                         continue;
                     }
-                    Err((_, error)) => ticket.answer(Err(error)),
+                    Err((_, error)) => ticket.answer(Err(error), None),
                 }
                 break;
             }
@@ -270,8 +265,7 @@ impl Writer {
         if role == Role::Queue || intake.planning || self.is_wanted() {
             return Ok(false);
         }
-        // Without a log thread everything is written by who may be held up.
-        if role == Role::Take || (intake.writing && intake.thread) {
+        if role == Role::Take {
             intake.planning = true;
             return Ok(true);
         }

@@ -53,9 +53,6 @@ pub(super) enum Next {
 
 /// Submissions that are planned before anyone looks who else wants to go on.
 const TOGETHER: usize = 64;
-/// Most submissions, and bytes of them and their datasets, that a caller plans who must not be held
-/// up.
-const AHEAD: (usize, usize) = (16, 1 << 20);
 
 impl Writer {
     /// Plans what waits, and writes it if nobody else does. The caller has the plan.
@@ -74,31 +71,8 @@ impl Writer {
             if !waits || planner.is_full() || self.is_wanted() {
                 return self.let_plan_go(planner, &mut intake);
             }
-            self.plan(&mut planner, intake, (TOGETHER, usize::MAX), Log::IsWritten);
+            self.plan(&mut planner, intake, TOGETHER, Log::IsWritten);
         }
-    }
-
-    /// Plans some of what waits, and leaves all writing to the log thread. The caller has the plan.
-    pub(super) fn run_ahead(&self) {
-        let mut planner = self.planner();
-        let intake = self.intake();
-        if intake.errands.is_empty() && !planner.is_full() {
-            self.plan(&mut planner, intake, AHEAD, Log::IsWritten);
-        } else {
-            drop(intake);
-        }
-        let mut intake = self.intake();
-        if intake.writing {
-            self.give(&mut planner, &mut intake);
-            return self.let_plan_go(planner, &mut intake);
-        }
-        intake.writing = true;
-        if intake.thread {
-            self.give_turn(&mut intake);
-            return self.let_plan_go(planner, &mut intake);
-        }
-        drop((intake, planner));
-        self.write_all(Until::Idle);
     }
 
     /// Ends the batch, if there is one, for who writes and waits for the plan.
@@ -123,15 +97,15 @@ impl Writer {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Plans and stages so many of those that wait, and so many bytes. The caller has the plan.
+    /// Plans and stages so many of those that wait. The caller has the plan.
     fn plan(
         &self,
         planner: &mut Planner,
         mut intake: MutexGuard<'_, Intake>,
-        (count, bytes): (usize, usize),
+        count: usize,
         log: Log,
     ) {
-        planner.take(intake.queue.take(count.min(planner.room()), bytes));
+        planner.take(intake.queue.take(count.min(planner.room())));
         let written = intake.written.clone();
         drop(intake);
         let before = planner.staged();
@@ -239,8 +213,7 @@ impl Writer {
                 self.let_go(&mut intake);
                 return None;
             } else {
-                let all = (usize::MAX, usize::MAX);
-                self.plan(&mut planner, intake, all, Log::IsOurs);
+                self.plan(&mut planner, intake, usize::MAX, Log::IsOurs);
             }
         }
     }
@@ -271,9 +244,9 @@ impl Writer {
         }
         drop(intake);
         drop(written);
-        for (submission, answer) in batch.submissions.iter().zip(batch.answers) {
+        for (ticket, answer, rest) in batch.answered() {
             // A waker of the caller's may panic, which must not take the log along.
-            let _ = catch_unwind(AssertUnwindSafe(|| submission.ticket.answer(answer)));
+            let _ = catch_unwind(AssertUnwindSafe(|| ticket.answer(answer, Some(rest))));
         }
         gate.open();
     }
