@@ -3,7 +3,7 @@
 //! told what is not durable.
 //!
 //! Runs with `--features shuttle`. `SYNCLINE_SHUTTLE_RUNS` is the number of orders that each test
-//! tries with each of two schedulers (40), `SYNCLINE_SHUTTLE_SEED` repeats them.
+//! tries with each of two schedulers (100), `SYNCLINE_SHUTTLE_SEED` repeats them.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
@@ -29,7 +29,7 @@ const LONG: Duration = Duration::from_secs(3600);
 /// Tries orders of a scene's steps.
 fn explore(name: &str, scene: fn()) {
     let number = |name: &str| std::env::var(name).ok().map(|value| value.parse().unwrap());
-    let runs = number("SYNCLINE_SHUTTLE_RUNS").unwrap_or(40);
+    let runs = number("SYNCLINE_SHUTTLE_RUNS").unwrap_or(100);
     let seed = number("SYNCLINE_SHUTTLE_SEED").unwrap_or(20_260_101);
     println!("{name}: seed {seed}, {runs} orders by chance and {runs} by priorities");
     let runs = usize::try_from(runs).unwrap();
