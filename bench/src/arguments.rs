@@ -7,6 +7,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use syncline_engine::Options;
 
+use crate::choice::Choice;
+
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
 #[derive(Parser)]
 #[command(version, about)]
@@ -91,7 +93,13 @@ pub enum Command {
 
 /// Who can take part in `commits`.
 fn contestants() -> PossibleValuesParser {
-    let ours = ["engine", "engine-few", "raw-group", "raw-alone"];
+    let ours = [
+        "engine",
+        "engine-few",
+        "engine-zipf",
+        "raw-group",
+        "raw-alone",
+    ];
     ours.into_iter().chain(crate::peers::CONTESTANTS).into()
 }
 
@@ -100,9 +108,12 @@ pub struct CommitOptions {
     /// Threads, one measurement each
     #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
     pub threads: Vec<usize>,
-    /// Datasets, chosen uniformly [default: 20000]
+    /// Datasets [default: 20000]
     #[arg(long)]
     pub datasets: Option<usize>,
+    /// How they are chosen, each thread among its own
+    #[arg(long, value_enum, default_value_t = Choice::Uniform)]
+    pub choice: Choice,
     /// Records of each, all of which an update writes
     #[arg(long, default_value_t = 1)]
     pub records: usize,
@@ -115,13 +126,14 @@ pub struct CommitOptions {
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long)]
     pub rounds: Option<NonZeroU16>,
-    /// Who takes part: the engine, the engine on few identities, append and sync in groups, append
-    /// and sync one at a time; other stores, each update on its own or those that wait together
+    /// Who takes part: the engine, the engine on few identities or with a skewed choice, append and
+    /// sync in groups, append and sync one at a time; other stores, each update on its own or those
+    /// that wait together [default: of `commits` all that are no other stores; of `peers` the
+    /// engine, groups and all other stores]
     #[arg(
         long,
         value_delimiter = ',',
-        value_parser = contestants(),
-        default_value = "engine,raw-group,engine-few,raw-alone"
+        value_parser = contestants()
     )]
     pub contestants: Vec<String>,
 }

@@ -4,6 +4,7 @@
 mod arguments;
 mod batches;
 mod bulk;
+mod choice;
 mod closed_loop;
 mod commits;
 mod contestant;
