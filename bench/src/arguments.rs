@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use syncline_engine::Options;
 
 use crate::choice::Choice;
+pub use crate::http::options::HttpOptions;
 
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
 #[derive(Parser)]
@@ -61,7 +62,7 @@ pub enum Command {
     Reads(ReadOptions),
     /// Many datasets written, overwritten, followed and exported, beside other embedded stores
     Bulk(BulkOptions),
-    /// Signed UpdateRecords and ListRecords over HTTP, beside bare hyper, alone and with a log
+    /// Signed UpdateRecords and ListRecords over HTTP, beside bare hyper, Redis and PostgreSQL
     Http(HttpOptions),
     /// Memory of a server that does nothing, and of its idle connections
     Idle(IdleOptions),
@@ -162,25 +163,6 @@ pub struct ReadOptions {
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long)]
     pub read_rounds: Option<NonZeroU16>,
-}
-
-#[derive(Args, Clone)]
-pub struct HttpOptions {
-    /// Keep-alive connections, one measurement each
-    #[arg(long, value_delimiter = ',', default_value = "1,16,64,1000")]
-    pub connections: Vec<usize>,
-    /// Identities with a dataset of one record each [default: 1000]
-    #[arg(long)]
-    pub identities: Option<usize>,
-    /// Requests of one measurement; fewer on fewer than 16 connections [default: 40000, quick 8000]
-    #[arg(long)]
-    pub requests: Option<usize>,
-    /// Updates a second at which latency is measured, from when each was due, on 64 connections
-    #[arg(long, value_delimiter = ',', default_value = "2000,10000")]
-    pub rates: Vec<u32>,
-    /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
-    #[arg(long = "http-rounds", id = "http_rounds")]
-    pub rounds: Option<NonZeroU16>,
 }
 
 #[derive(Args, Clone)]

@@ -29,6 +29,7 @@ mod proof;
 mod raw;
 mod reads;
 mod report;
+mod rivals;
 mod scratch;
 mod server;
 mod soak;
