@@ -219,6 +219,14 @@ pub struct UpkeepOptions {
     /// How often each is opened, closed and killed [default: 5, quick 3]
     #[arg(long)]
     pub open_rounds: Option<NonZeroU16>,
+    /// Other stores that are opened beside
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(crate::peers::NAMES),
+        default_values_t = crate::peers::NAMES.map(str::to_owned)
+    )]
+    pub open_peers: Vec<String>,
     /// Updates before the late kills [default: as many as come before the next checkpoint]
     #[arg(long)]
     pub open_tail: Option<u64>,
@@ -361,6 +369,9 @@ pub struct StageOptions {
     /// Updates that `change` makes; without it, as many as come before the next checkpoint
     #[arg(long)]
     pub updates: Option<u64>,
+    /// Another store than the engine
+    #[arg(long)]
+    pub peer: Option<String>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 mod batched;
 mod one;
+pub mod stage;
 mod work;
 
 use std::path::Path;
