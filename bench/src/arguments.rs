@@ -1,11 +1,15 @@
 //! The command line: what to measure, at which sizes, and where to put data and reports.
 
+mod document;
+
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use syncline_engine::Options;
+
+pub use document::DocumentOptions;
 
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
 #[derive(Parser)]
@@ -69,6 +73,8 @@ pub enum Command {
     Upkeep(UpkeepOptions),
     /// All of the above
     All(Box<AllOptions>),
+    /// The document of what was measured: tables, plots, and what people wrote to go with them
+    Report(DocumentOptions),
     /// The server at full speed for a long time: what it takes of the machine, sampled
     Soak(SoakOptions),
     /// The server killed under load, again and again, with everything acknowledged verified
