@@ -129,7 +129,7 @@ impl Panel {
         plot.configure_mesh()
             .disable_y_mesh()
             .disable_y_axis()
-            .x_labels(6)
+            .x_labels(scale.ticks(low, high))
             .x_max_light_lines(1)
             .x_label_style(style(11, HPos::Center, VPos::Top))
             .x_label_formatter(&|place| scale.tick(*place))
@@ -202,6 +202,19 @@ impl Scale {
             Self::Bars => (0.0, 1.0),
             // Whole powers of ten, and at least one.
             Self::Dots => (least.floor(), most.ceil().max(least.floor() + 1.0)),
+        }
+    }
+
+    /// How many lines an axis may have.
+    fn ticks(self, low: f64, high: f64) -> usize {
+        match self {
+            Self::Bars => 6,
+            // One for each power of ten, and none between them.
+            Self::Dots => {
+                1 + (0..32)
+                    .filter(|power| low + f64::from(*power) < high)
+                    .count()
+            }
         }
     }
 

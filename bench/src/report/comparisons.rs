@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Scale};
 use super::results::{Comparison, Figure};
-use super::section::{Section, bar, capital, dots, panels, percentiles};
+use super::section::{Best, Section, bar, capital, dots, panels, percentiles};
 use super::{markdown, number};
 use crate::failure::Result;
 
@@ -61,7 +61,7 @@ impl Comparison {
             let chart = Chart {
                 title: format!("{title}: a second"),
                 scale: Scale::Bars,
-                panels: panels(&self.figures, callers, row, Scale::Bars),
+                panels: panels(&self.figures, callers, row, Best::Most),
             };
             section.show(name, &chart)?;
         }
@@ -69,7 +69,7 @@ impl Comparison {
         let chart = Chart {
             title: format!("{title}: p50, p99 and p99.9 in ms"),
             scale: Scale::Dots,
-            panels: panels(&self.figures, callers, row, Scale::Dots),
+            panels: panels(&self.figures, callers, row, Best::Least),
         };
         section.show(&format!("{name}-latency"), &chart)?;
         let callers = if rated {

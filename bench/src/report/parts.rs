@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Scale};
 use super::results::{Filled, Idle, Listed, Pipelined, Results, Stage, Step};
-use super::section::{Section, bar, panels};
+use super::section::{Best, Section, bar, panels};
 use super::{markdown, number};
 use crate::failure::Result;
 use crate::figure::Spread;
@@ -27,7 +27,7 @@ pub fn pipelined(results: &Results) -> Result<Section> {
     let chart = Chart {
         title: "Updates under way at the same time: a second".to_owned(),
         scale: Scale::Bars,
-        panels: panels(&all, threads, row, Scale::Bars),
+        panels: panels(&all, threads, row, Best::Most),
     };
     section.show("pipelined", &chart)?;
     let rows = results.pipelined.iter().map(|outcome| {
@@ -64,7 +64,7 @@ pub fn reads(results: &Results) -> Result<Section> {
     let chart = Chart {
         title: "Listings a second".to_owned(),
         scale: Scale::Bars,
-        panels: panels(&results.reads, case, row, Scale::Bars),
+        panels: panels(&results.reads, case, row, Best::Most),
     };
     section.show("reads", &chart)?;
     let rows = results.reads.iter().map(|listed| {
@@ -100,7 +100,7 @@ pub fn bulk(results: &Results) -> Result<Section> {
     let chart = Chart {
         title: "MB of keys and values a second".to_owned(),
         scale: Scale::Bars,
-        panels: panels(&results.bulk, |step| step.step.clone(), row, Scale::Bars),
+        panels: panels(&results.bulk, |step| step.step.clone(), row, Best::Most),
     };
     section.show("bulk", &chart)?;
     let rows = results.bulk.iter().map(|step| {

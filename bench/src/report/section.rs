@@ -1,6 +1,6 @@
 //! A piece of the document that is made of figures: text, and the plots that it shows.
 
-use super::chart::{Chart, Panel, Row, Scale, Side};
+use super::chart::{Chart, Panel, Row, Side};
 use super::number;
 use super::results::Figure;
 use crate::failure::Result;
@@ -51,12 +51,20 @@ impl Section {
     }
 }
 
-/// Panels of things that are told apart by a name, in the order in which they come.
+/// Which of two values is the better one.
+#[derive(Clone, Copy)]
+pub enum Best {
+    Most,
+    Least,
+}
+
+/// Panels of things that are told apart by a name, in the order in which they come; in a panel the
+/// best comes first.
 pub fn panels<T>(
     all: &[T],
     title: impl Fn(&T) -> String,
     row: impl Fn(&T) -> Row,
-    scale: Scale,
+    best: Best,
 ) -> Vec<Panel> {
     let mut panels: Vec<Panel> = Vec::new();
     for one in all {
@@ -70,10 +78,9 @@ pub fn panels<T>(
         }
     }
     for panel in &mut panels {
-        // The best comes first: the longest bar, the leftmost dots.
-        panel.rows.sort_by(|a, b| match scale {
-            Scale::Bars => b.values[0].total_cmp(&a.values[0]),
-            Scale::Dots => a.values[0].total_cmp(&b.values[0]),
+        panel.rows.sort_by(|a, b| match best {
+            Best::Most => b.values[0].total_cmp(&a.values[0]),
+            Best::Least => a.values[0].total_cmp(&b.values[0]),
         });
     }
     panels

@@ -2,7 +2,7 @@
 
 use super::chart::{Chart, Scale};
 use super::results::{Lane, Look, Opening, Results, Rival};
-use super::section::{Section, bar, dots, panels};
+use super::section::{Best, Section, bar, dots, panels};
 use super::{markdown, number};
 use crate::failure::Result;
 use crate::figure::Spread;
@@ -23,7 +23,7 @@ pub fn opening(results: &Results) -> Result<Section> {
             &ways(opening),
             |way| way.panel.clone(),
             |way| bar(way.contestant, &way.seconds, number::seconds),
-            Scale::Bars,
+            Best::Least,
         ),
     };
     section.show("opening", &chart)?;
@@ -238,7 +238,7 @@ pub fn latency(results: &Results) -> Result<Section> {
             &lanes,
             |(beside, _)| number::counted(beside.threads, "thread"),
             row,
-            Scale::Dots,
+            Best::Least,
         ),
     };
     section.show("upkeep-latency", &chart)?;
