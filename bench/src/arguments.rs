@@ -1,5 +1,7 @@
 //! The command line: what to measure, at which sizes, and where to put data and reports.
 
+mod document;
+
 use std::num::NonZeroU16;
 use std::path::PathBuf;
 
@@ -9,6 +11,7 @@ use syncline_engine::Options;
 
 use crate::choice::Choice;
 pub use crate::http::options::HttpOptions;
+pub use document::DocumentOptions;
 
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
 #[derive(Parser)]
@@ -72,6 +75,8 @@ pub enum Command {
     Upkeep(UpkeepOptions),
     /// All of the above
     All(Box<AllOptions>),
+    /// The document of what was measured: tables, plots, and what people wrote to go with them
+    Report(DocumentOptions),
     /// The server at full speed for a long time: what it takes of the machine, sampled
     Soak(SoakOptions),
     /// The server killed under load, again and again, with everything acknowledged verified

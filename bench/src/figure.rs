@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::contestant::Totals;
 use crate::failure::Result;
@@ -100,7 +100,7 @@ pub struct Ratio {
 }
 
 /// The median of several rounds, and how far they lie apart.
-#[derive(Clone, Copy, Debug, Serialize)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Spread {
     pub median: f64,
     pub least: f64,

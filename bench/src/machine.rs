@@ -1,21 +1,30 @@
 //! What the figures were measured on: they mean nothing without it.
 
 use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::load::signature::timestamp;
+use crate::report;
 
 /// The machine, the disk under the data, and the software.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Machine {
     pub processor: String,
     pub cores: usize,
     pub memory_bytes: u64,
     pub kernel: String,
     pub disk: String,
-    pub version: &'static str,
+    pub version: String,
     pub build: String,
+    /// What else takes part, each with its version.
+    #[serde(default)]
+    pub versions: Vec<String>,
+    /// The day of the run, in UTC.
+    pub date: Option<String>,
     /// How the kernel schedules the run.
-    pub scheduling: &'static str,
+    pub scheduling: String,
     /// Load of other work when the run began, by the kernel's one-minute average.
     pub load_before: String,
 }
@@ -41,9 +50,11 @@ impl Machine {
             memory_bytes: kib * 1024,
             kernel: read("/proc/sys/kernel/osrelease").trim().to_owned(),
             disk: disk(data).unwrap_or_else(|| "unknown".to_owned()),
-            version: env!("CARGO_PKG_VERSION"),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             build: build.to_owned(),
-            scheduling: scheduling(&read("/proc/self/stat")),
+            versions: report::versions::of_build(),
+            date: today(),
+            scheduling: scheduling(&read("/proc/self/stat")).to_owned(),
             load_before: read("/proc/loadavg")
                 .split(' ')
                 .next()
@@ -72,6 +83,14 @@ impl Machine {
                 .to_owned(),
         ]
     }
+}
+
+/// Year, month and day.
+fn today() -> Option<String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    let time = timestamp(now.as_secs());
+    let [year, month, day] = [0..4, 4..6, 6..8].map(|part| time.get(part));
+    Some([year?, month?, day?].join("-"))
 }
 
 /// The policy among the fields of `/proc/PID/stat`: the 39th behind the program's name, which is
@@ -133,6 +152,8 @@ mod tests {
     fn a_machine_is_named() {
         let machine = Machine::new(Path::new("."), "a test");
         assert_ne!(machine.scheduling, "unknown");
+        let date = machine.date.clone().unwrap_or_default();
+        assert!(date.len() == 10 && date.starts_with("20"), "{date}");
         assert!(machine.cores > 0 && machine.memory_bytes > 0 && !machine.kernel.is_empty());
         assert!(machine.lines().iter().any(|line| line.contains("a test")));
     }

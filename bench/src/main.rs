@@ -86,6 +86,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
         Command::Soak(options) => soak::run(&shared, &machine()?, &options),
         Command::Killing(options) => killing::run(&shared, &machine()?, &options),
         Command::FullDisk(options) => full_disk::run(&shared, &options),
+        Command::Report(options) => report::document::run(&shared, &options),
         Command::Echo(options) => echo::run(&options),
         Command::MemoryFill(options) => memory::fill::run(&options),
         Command::MemoryOpen(options) => memory::reopen::run(&options),

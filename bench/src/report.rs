@@ -1,4 +1,20 @@
-//! What a run leaves: tables on stdout for people, a JSON file for programs.
+//! What a run leaves: tables on stdout for people, a JSON file for programs, and a document of all
+//! that was measured.
+
+mod chart;
+mod comparisons;
+pub mod document;
+mod markdown;
+mod number;
+mod parts;
+mod reasons;
+mod results;
+mod section;
+mod summary;
+mod target;
+mod targets;
+mod tended;
+pub mod versions;
 
 use std::io::Write;
 use std::path::Path;

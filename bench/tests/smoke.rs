@@ -42,7 +42,24 @@ fn report(scratch: &TempDir, name: &str, arguments: &[&str]) -> Value {
         .unwrap()
         .count();
     assert_eq!(left, 0, "the data of a run are removed");
+    documented(scratch, name);
     report[name].clone()
+}
+
+/// The document of the run has the figures of this part.
+fn documented(scratch: &TempDir, name: &str) {
+    let prose = concat!(env!("CARGO_MANIFEST_DIR"), "/report");
+    let into = scratch.path().join("document");
+    let into = into.to_str().unwrap();
+    let output = bench(scratch, &["report", "--prose", prose, "--into", into]);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{name}: {said}");
+    let text = std::fs::read_to_string(scratch.path().join("document/BENCHMARKS.md")).unwrap();
+    let missing = format!("Not measured: `syncline-bench {name}");
+    assert!(
+        text.contains("Not measured: `syncline-bench ") && !text.contains(&missing),
+        "{name}"
+    );
 }
 
 fn callers(figures: &Value) -> Vec<(String, u64)> {

@@ -137,7 +137,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// `20150830T123600Z` of a number of seconds since 1970.
-fn timestamp(seconds: u64) -> String {
+pub fn timestamp(seconds: u64) -> String {
     let (day, second) = (seconds / SECONDS_PER_DAY, seconds % SECONDS_PER_DAY);
     // Days since the first of March of year 0, in eras of 400 years; so leap days come last.
     let shifted = day + 719_468;

@@ -39,6 +39,8 @@ struct Outcome {
     live: u64,
     /// What they take as frames, each dataset whole and once.
     live_frames: u64,
+    /// Log that the feed is to reach back to.
+    retention: u64,
     /// All that was written to the device for overwriting, by its own count.
     #[serde(skip_serializing_if = "Option::is_none")]
     to_device: Option<u64>,
@@ -62,7 +64,9 @@ pub fn run(shared: &Shared, options: &UpkeepOptions) -> Result<serde_json::Value
         .unwrap_or((mib << 20) / (RECORDS * RECORD_BYTES));
     let scratch = Scratch::new(&shared.data, "space")?;
     let sizes = vec![RECORD_BYTES; RECORDS];
-    let mut shelf = Shelf::new(scratch.path(), scaled(options), datasets, sizes)?;
+    let scaled = scaled(options);
+    let retention = scaled.feed_retention_bytes;
+    let mut shelf = Shelf::new(scratch.path(), scaled, datasets, sizes)?;
     let look = |shelf: &Shelf| Look::of(scratch.path(), shelf);
     let bar = progress::bar("space", (TIMES + 1) * datasets);
     let mut live_frames = 0;
@@ -101,6 +105,7 @@ pub fn run(shared: &Shared, options: &UpkeepOptions) -> Result<serde_json::Value
         datasets,
         live: shelf.engine.stats().bytes,
         live_frames,
+        retention,
         to_device,
         filled,
         most,
