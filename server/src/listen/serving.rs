@@ -158,8 +158,7 @@ impl Serving {
 
 fn http() -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.preserve_header_case(true)
-        .max_header_size(HEADER_BYTES_MAX)
+    http.max_header_size(HEADER_BYTES_MAX)
         .max_buf_size(BUFFER_BYTES_MAX)
         // The stream keeps the time: the library's own clock runs while a connection is idle too.
         .header_read_timeout(None);
