@@ -9,6 +9,7 @@ mod configuration;
 mod datasets;
 mod devices;
 mod events;
+mod finishing;
 mod first_answer;
 mod list_records;
 mod page;

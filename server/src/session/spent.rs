@@ -9,7 +9,8 @@
 //! Sessions are forgotten by generations, each a map of its own. In one map from which they were
 //! removed one by one, places of removed ones would count until it is made anew, twice as large.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncline_engine::Sequence;
@@ -29,8 +30,9 @@ pub struct Spent {
 struct State {
     /// In the order of spending.
     generations: VecDeque<Generation>,
-    /// As many as requests that run. The channel closes when the claim ends.
-    claimed: HashMap<Uuid, watch::Receiver<()>>,
+    /// As many as requests that run. The channel, made for the first one that waits, closes when
+    /// the claim ends.
+    claimed: HashMap<Uuid, Option<watch::Sender<()>>>,
 }
 
 /// Sessions that were spent about the same time.
@@ -78,16 +80,20 @@ impl Spent {
         if let Some(commit) = state.commit_of(session) {
             return Tried::Spent(commit);
         }
-        if let Some(running) = state.claimed.get(&session) {
-            return Tried::Running(running.clone());
+        match state.claimed.entry(session) {
+            Entry::Occupied(mut running) => {
+                let ended = running.get_mut();
+                let ended = ended.get_or_insert_with(|| watch::channel(()).0);
+                Tried::Running(ended.subscribe())
+            }
+            Entry::Vacant(place) => {
+                place.insert(None);
+                Tried::Claimed(Claim {
+                    sessions: Arc::clone(self),
+                    session,
+                })
+            }
         }
-        let (ended, running) = watch::channel(());
-        state.claimed.insert(session, running);
-        Tried::Claimed(Claim {
-            sessions: Arc::clone(self),
-            session,
-            _ended: ended,
-        })
     }
 
     /// Whether an update with this session succeeded.
@@ -172,7 +178,6 @@ enum Tried {
 pub struct Claim {
     sessions: Arc<Spent>,
     session: Uuid,
-    _ended: watch::Sender<()>,
 }
 
 impl Claim {
@@ -184,8 +189,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Before the channel closes, so that whoever waited finds it gone.
-        self.sessions.lock().claimed.remove(&self.session);
+        let _ended = self.sessions.lock().claimed.remove(&self.session);
+        // The channel closes now, so that whoever waited finds the claim gone.
     }
 }
 
