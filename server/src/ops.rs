@@ -9,6 +9,7 @@ mod configuration;
 mod datasets;
 mod devices;
 mod events;
+mod finishing;
 mod first_answer;
 mod list_records;
 mod page;
@@ -46,11 +47,12 @@ pub async fn answer(
     let target = Target::find(site, labels)?;
     match operation {
         O::UpdateRecords => {
-            json(&update_records::update_records(site, caller, &target, body).await?)
+            let output = update_records::update_records(site, caller, &target, body).await?;
+            Ok(output.to_json())
         }
         O::ListRecords => {
             let query = Query::parse(raw_query)?;
-            json(&list_records::list_records(site, caller, &target, &query).await?)
+            list_records::list_records(site, caller, &target, &query).await
         }
         O::ListDatasets => {
             let query = Query::parse(raw_query)?;

@@ -91,12 +91,13 @@ pub(crate) struct Master {
     pub(crate) until_ms: u64,
 }
 
-/// A master secret, taken apart.
+/// A master secret, taken apart. Each key has been hashed in already, which is half of a short
+/// HMAC's work.
 struct SealingKey {
     id: u32,
     until_ms: u64,
-    purposes: [[u8; 32]; Purpose::ALL.len()],
-    secrets: [u8; 32],
+    purposes: [Hmac<Sha256>; Purpose::ALL.len()],
+    secrets: Hmac<Sha256>,
 }
 
 /// What was found under a good seal.
@@ -196,7 +197,7 @@ impl Keys {
     #[must_use]
     pub fn developer_secret(&self, master: u32, key: &str, nonce: &[u8; 16]) -> Option<Secret> {
         let (_, secrets) = self.developers.filter(|(id, _)| *id == master)?;
-        Some(access_secret(&secrets, &[nonce, key.as_bytes()]))
+        Some(access_secret(keyed(&secrets), &[nonce, key.as_bytes()]))
     }
 
     /// The key that signs OpenID tokens.
@@ -219,17 +220,17 @@ impl Keys {
 impl SealingKey {
     fn new(master: &Master) -> Self {
         let secret = &master.secret;
-        let purposes = Purpose::ALL.map(|purpose| derive(secret, purpose.label()));
+        let purposes = Purpose::ALL.map(|purpose| keyed(&derive(secret, purpose.label())));
         Self {
             id: master.id,
             until_ms: master.until_ms,
             purposes,
-            secrets: derive(secret, b"syncline 1 secret access keys"),
+            secrets: keyed(&derive(secret, b"syncline 1 secret access keys")),
         }
     }
 
     fn mac(&self, purpose: Purpose, bound: &[&str], sealed: &[u8]) -> Hmac<Sha256> {
-        let mut mac = keyed(&self.purposes[purpose as usize]);
+        let mut mac = self.purposes[purpose as usize].clone();
         // Lengths first, so that no two lists of parts read alike.
         for part in bound {
             mac.update(&(part.len() as u64).to_le_bytes());
@@ -241,13 +242,12 @@ impl SealingKey {
     }
 
     fn secret(&self, body: &[u8]) -> Secret {
-        access_secret(&self.secrets, &[body])
+        access_secret(self.secrets.clone(), &[body])
     }
 }
 
 /// What follows from a key and these parts, in the form of a secret access key.
-fn access_secret(key: &[u8], parts: &[&[u8]]) -> Secret {
-    let mut mac = keyed(key);
+fn access_secret(mut mac: Hmac<Sha256>, parts: &[&[u8]]) -> Secret {
     parts.iter().for_each(|part| mac.update(part));
     Secret::new(STANDARD.encode(&mac.finalize().into_bytes()[..SECRET_BYTES]))
 }

@@ -9,8 +9,11 @@ mod body;
 mod caught;
 mod framing;
 mod reply;
+#[cfg(test)]
+mod room;
 mod spelling;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -126,8 +129,12 @@ impl Service {
             operation: "unknown",
         };
         let span = tracing::error_span!("request", %id);
-        let answer = caught::caught(self.answer(request, &mut asked)).instrument(span.clone());
-        let reply = match answer.await {
+        let answer = {
+            // Pinned where it is, so that only its address is handed on.
+            let answer = pin!(self.answer(request, &mut asked));
+            caught::caught(answer).instrument(span.clone()).await
+        };
+        let reply = match answer {
             Some(Ok(reply)) => reply,
             Some(Err(failure)) => Reply::failed(asked.api, failure),
             None => Reply::failed(asked.api, ApiError::internal().into()),
@@ -166,19 +173,22 @@ impl Service {
         if head.method == Method::GET && head.uri.path() == stream::LINK_PATH {
             asked.operation = "GetStreamRecords";
             let query = head.uri.query().unwrap_or("");
-            let records = stream::records(&self.site, query).await?;
+            let records = Box::pin(stream::records(&self.site, query)).await?;
             return Ok(Reply::json(Api::Sync, records));
         }
         let body = body.bytes();
+        // What is rare is in a box, so that what is not takes little room: its bytes are moved
+        // some times on the way.
         if head.method == Method::POST && head.uri.path() == "/" {
             if is_form(&head) {
-                return Ok(self.sts(body, asked).await);
+                return Ok(Box::pin(self.sts(body, asked)).await);
             }
-            return Ok(self.identity(&head, body, asked).await?);
+            return Ok(Box::pin(self.identity(&head, body, asked)).await?);
         }
         if let Some(own) = OwnOperation::resolve(head.method.as_str(), head.uri.path()) {
             let (operation, labels) = own?;
-            return Ok(self.own(&head, body, operation, &labels, asked).await?);
+            let own = self.own(&head, body, operation, &labels, asked);
+            return Ok(Box::pin(own).await?);
         }
         Ok(self.sync(&head, body, asked).await?)
     }

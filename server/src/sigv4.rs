@@ -143,11 +143,8 @@ impl<'a> Signed<'a> {
         security_token: Option<&'a str>,
         canonical: Canonical,
     ) -> Self {
-        let string_to_sign = format!(
-            "{ALGORITHM}\n{date}\n{}\n{}",
-            authorization.scope.text,
-            hex(&Sha256::digest(canonical.as_bytes()))
-        );
+        let digest = hex(&Sha256::digest(canonical.as_bytes()));
+        let string_to_sign = [ALGORITHM, date, authorization.scope.text, &digest].join("\n");
         Self {
             authorization,
             security_token,
@@ -256,10 +253,10 @@ fn hmac(key: &[u8]) -> Hmac<Sha256> {
 /// Bytes in lower-case hexadecimal digits.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    let mut text = vec![0; bytes.len() * 2];
+    for (pair, byte) in text.chunks_exact_mut(2).zip(bytes) {
+        pair[0] = DIGITS[usize::from(byte >> 4)];
+        pair[1] = DIGITS[usize::from(byte & 15)];
     }
-    text
+    String::from_utf8(text).expect("digits are text")
 }

@@ -12,6 +12,7 @@ pub mod device;
 pub mod identity;
 pub mod json;
 pub mod kinesis;
+mod layout;
 pub mod linking;
 pub mod query;
 pub mod reach;

@@ -114,8 +114,7 @@ pub fn json_out(times: u32) -> Result<(), Failure> {
     };
     for _ in 0..times {
         measured(&mut || {
-            let text = serde_json::to_vec(&output)?;
-            if text.len() < 1000 {
+            if output.to_json().len() < 1000 {
                 return Err("a listing is too short".into());
             }
             Ok(())

@@ -21,14 +21,15 @@ const PAGE_MAX: usize = 1024;
 /// Longest time that a listing waits for changes.
 const WAIT_SECONDS_MAX: i64 = 20;
 
-/// Lists the records that have a higher count than the caller's. Without `maxResults` all of them
-/// come at once, since some clients read one page only.
+/// Lists the records that have a higher count than the caller's, as JSON, since they are never
+/// copied on the way. Without `maxResults` all of them come at once, since some clients read one
+/// page only.
 pub(super) async fn list_records(
     site: &Site,
     caller: &Caller,
     target: &Target,
     query: &Query,
-) -> Result<wire::ListRecordsOutput, ApiError> {
+) -> Result<Vec<u8>, ApiError> {
     let dataset = target.dataset()?;
     let place = Place {
         pool: dataset.pool.as_str(),
@@ -83,7 +84,7 @@ pub(super) async fn list_records(
     let reader = site.store.engine().resident_reader();
     let (pool, identity) = (target.pool()?.1.uuid, target.identity()?.1.uuid);
     output.merged_dataset_names = merged::reported(&reader, pool, identity, &dataset.name);
-    Ok(output)
+    Ok(output.to_json())
 }
 
 /// What there is to list once there is something, or when the time is over. What is heard may be
@@ -227,13 +228,13 @@ pub(super) fn session_not_valid() -> ApiError {
     ApiError::invalid_parameter("SyncSessionToken not valid for these inputs")
 }
 
-fn shape(
-    identity: &IdentityId,
+fn shape<'a>(
+    identity: &'a IdentityId,
     listing: &Listing,
-    listed: &Listed,
+    listed: &'a Listed,
     sync_session_token: String,
     next_token: Option<String>,
-) -> wire::ListRecordsOutput {
+) -> wire::ListRecordsOutput<&'a str> {
     let records: Vec<_> = listed
         .records()
         .map(|record| record_shape(identity, &record))
@@ -259,13 +260,16 @@ fn shape(
 }
 
 /// A record as it is listed.
-pub(super) fn record_shape(identity: &IdentityId, record: &RecordRef<'_>) -> wire::Record {
+pub(super) fn record_shape<'a>(
+    identity: &'a IdentityId,
+    record: &RecordRef<'a>,
+) -> wire::Record<&'a str> {
     wire::Record {
-        key: record.key.to_owned(),
-        value: record.value.map(str::to_owned),
+        key: record.key,
+        value: record.value,
         sync_count: record.sync_count.get(),
         last_modified_date: EpochSeconds::from_ms(record.modified.get()),
-        last_modified_by: record.modified_by.unwrap_or(identity.as_str()).to_owned(),
+        last_modified_by: record.modified_by.unwrap_or(identity.as_str()),
         device_last_modified_date: EpochSeconds::from_ms(record.device_modified.get()),
     }
 }

@@ -115,7 +115,7 @@ pub(super) async fn left_out(
         keys.iter().map(|key| (key.as_str(), None)).collect();
     for record in listed.records() {
         if let Some(place) = wanted.get_mut(record.key) {
-            *place = Some(record_shape(identity, &record));
+            *place = Some(record_shape(identity, &record).to_owned());
         }
     }
     let found = wanted.into_iter();

@@ -7,6 +7,7 @@ use syncline_engine::{
     RecordKey, RecordValue, Refusal, SyncCount, Timestamp, Wish,
 };
 
+use super::finishing::Finishing;
 use super::first_answer::first_answer;
 use super::list_records::session_not_valid;
 use super::triggered::{self, Triggered};
@@ -102,23 +103,20 @@ pub(super) async fn update_records(
     Ok(wire::UpdateRecordsOutput { records })
 }
 
-/// Commits and spends the session. The task goes on when the caller hangs up: the log cannot be
-/// called back, so neither may the session be free before its answer is known.
+/// Commits and spends the session. That goes on when the caller hangs up: the log cannot be called
+/// back, so neither may the session be free before its answer is known.
 async fn commit(
     store: &Store,
     proposal: Proposal,
     claim: Claim,
 ) -> Result<Receipt, syncline_engine::Error> {
     let store = store.clone();
-    let task = tokio::spawn(async move {
+    Finishing::new(async move {
         let receipt = store.commit(proposal).await?;
         claim.spend(receipt.sequence, receipt.time.get());
         Ok(receipt)
-    });
-    match task.await {
-        Ok(answer) => answer,
-        Err(failed) => std::panic::resume_unwind(failed.into_panic()),
-    }
+    })
+    .await
 }
 
 fn check(input: &wire::UpdateRecordsInput) -> Result<(), ApiError> {

@@ -19,6 +19,14 @@ pub enum AnswerBody {
     Events(Box<EventStream>),
 }
 
+impl AnswerBody {
+    /// Whether it is all there, and not to come bit by bit.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        matches!(self, Self::Whole(_))
+    }
+}
+
 impl Body for AnswerBody {
     type Data = Bytes;
     type Error = Infallible;

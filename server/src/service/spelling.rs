@@ -45,7 +45,8 @@ const PIPE_BYTES: usize = 4096;
 #[error("cannot prepare the spelling of response headers")]
 pub struct SpellingError(#[source] Option<Box<dyn std::error::Error + Send + Sync>>);
 
-/// The extensions to put on every response of connections that preserve the case of headers.
+/// The extensions to put on every response. Connections need not preserve the case of headers for
+/// them to count: that would only remember how requests were spelled, which nobody asks.
 pub(super) async fn obtain() -> Result<Extensions, SpellingError> {
     let (mut client, server) = tokio::io::duplex(PIPE_BYTES);
     client

@@ -10,7 +10,8 @@
 //! removed one by one, places of removed ones would count until it is made anew, twice as large.
 //! Small maps are made anew in no time, and leave to the next generation just the memory it needs.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::hash_map::{Entry, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use syncline_engine::Sequence;
@@ -30,8 +31,9 @@ pub struct Spent {
 struct State {
     /// In the order of spending.
     generations: VecDeque<Generation>,
-    /// As many as requests that run. The channel closes when the claim ends.
-    claimed: HashMap<Uuid, watch::Receiver<()>>,
+    /// As many as requests that run. The channel, made for the first one that waits, closes when
+    /// the claim ends.
+    claimed: HashMap<Uuid, Option<watch::Sender<()>>>,
 }
 
 /// Sessions that were spent about the same time.
@@ -113,16 +115,20 @@ impl Spent {
         if let Some(commit) = state.commit_of(session) {
             return Tried::Spent(commit);
         }
-        if let Some(running) = state.claimed.get(&session) {
-            return Tried::Running(running.clone());
+        match state.claimed.entry(session) {
+            Entry::Occupied(mut running) => {
+                let ended = running.get_mut();
+                let ended = ended.get_or_insert_with(|| watch::channel(()).0);
+                Tried::Running(ended.subscribe())
+            }
+            Entry::Vacant(place) => {
+                place.insert(None);
+                Tried::Claimed(Claim {
+                    sessions: Arc::clone(self),
+                    session,
+                })
+            }
         }
-        let (ended, running) = watch::channel(());
-        state.claimed.insert(session, running);
-        Tried::Claimed(Claim {
-            sessions: Arc::clone(self),
-            session,
-            _ended: ended,
-        })
     }
 
     /// Whether an update with this session succeeded.
@@ -204,7 +210,6 @@ enum Tried {
 pub struct Claim {
     sessions: Arc<Spent>,
     session: Uuid,
-    _ended: watch::Sender<()>,
 }
 
 impl Claim {
@@ -216,8 +221,8 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
-        // Before the channel closes, so that whoever waited finds it gone.
-        self.sessions.lock().claimed.remove(&self.session);
+        let _ended = self.sessions.lock().claimed.remove(&self.session);
+        // The channel closes now, so that whoever waited finds the claim gone.
     }
 }
 

@@ -7,9 +7,8 @@ use crate::error::ApiError;
 /// around now.
 pub(super) fn check(text: &str, scope_date: &str, now: u64) -> Result<(), ApiError> {
     let signed = read(text, scope_date)?;
-    let now_text = format(now);
     if signed + WINDOW_SECONDS < now {
-        let oldest = format(now - WINDOW_SECONDS);
+        let (oldest, now_text) = (format(now - WINDOW_SECONDS), format(now));
         return Err(ApiError::invalid_signature(format!(
             "Signature expired: {text} is now earlier than {oldest} ({now_text} - 5 min.)"
         )));

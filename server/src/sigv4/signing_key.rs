@@ -42,7 +42,7 @@ impl SigningKeys {
 
     pub(super) fn get(&self, secret: &str, scope: &Scope<'_>) -> Key {
         // A scope has neither line breaks nor unbounded parts: it came in one header.
-        let name = format!("{}\n{secret}", scope.text);
+        let name = [scope.text, secret].join("\n");
         // What is kept is whole whatever panicked beside it.
         let lock = || {
             self.generations

@@ -39,39 +39,54 @@ pub struct RecordPatch {
     pub device_last_modified_date: Option<EpochSeconds>,
 }
 
-/// A record, or the tombstone of one.
+/// A record, or the tombstone of one. `S`: its own text, or text that lies elsewhere.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct Record {
+pub struct Record<S = String> {
     /// Its key.
-    pub key: String,
+    pub key: S,
     /// Absent: removed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
+    pub value: Option<S>,
     /// The dataset's count at the commit that wrote it.
     pub sync_count: u64,
     /// When that was.
     pub last_modified_date: EpochSeconds,
     /// Identity, device or account.
-    pub last_modified_by: String,
+    pub last_modified_by: S,
     /// The device's own time.
     pub device_last_modified_date: EpochSeconds,
+}
+
+impl Record<&str> {
+    /// The same with its own text.
+    #[must_use]
+    pub fn to_owned(&self) -> Record {
+        Record {
+            key: self.key.to_owned(),
+            value: self.value.map(str::to_owned),
+            sync_count: self.sync_count,
+            last_modified_date: self.last_modified_date,
+            last_modified_by: self.last_modified_by.to_owned(),
+            device_last_modified_date: self.device_last_modified_date,
+        }
+    }
 }
 
 /// Answer of `UpdateRecords`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct UpdateRecordsOutput {
+pub struct UpdateRecordsOutput<S = String> {
     /// What was written.
-    pub records: Vec<Record>,
+    pub records: Vec<Record<S>>,
 }
 
 /// Answer of `ListRecords`.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "PascalCase")]
-pub struct ListRecordsOutput {
+pub struct ListRecordsOutput<S = String> {
     /// Records and tombstones.
-    pub records: Vec<Record>,
+    pub records: Vec<Record<S>>,
     /// How many of them are in this page.
     pub count: usize,
     /// The dataset's counter, as of the first page.
@@ -220,7 +235,7 @@ mod tests {
 
     #[test]
     fn an_empty_listing_has_all_that_clients_read_unguarded() {
-        let output = ListRecordsOutput {
+        let output: ListRecordsOutput = ListRecordsOutput {
             records: Vec::new(),
             count: 0,
             dataset_sync_count: 0,

@@ -1,0 +1,213 @@
+//! One connection, from when it is accepted to its last words.
+//!
+//! Most connections of most servers ask for nothing most of the time. What the HTTP library takes
+//! for one, some 20 KiB of buffers, is there only from the first byte of a request until the
+//! connection was quiet for a while; before and after, a connection is a socket and a clock.
+
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::watch;
+
+use super::pace::{Pace, Paced};
+use crate::config::TimeoutsConfig;
+use crate::service::Service;
+
+/// A header block: a URL of 8 KiB, a session token of 4 KiB, and as much again to spare.
+const HEADER_BYTES_MAX: usize = 32 << 10;
+/// What is read ahead of a connection; the header block must fit. Beside it the library takes at
+/// most 100 headers.
+const BUFFER_BYTES_MAX: usize = 64 << 10;
+/// A connection without a request for so long gives its buffers back: long enough that one under
+/// load never does, short enough that few hold more than they need.
+const QUIET: Duration = Duration::from_millis(100);
+
+const _: () = assert!(HEADER_BYTES_MAX < BUFFER_BYTES_MAX);
+
+/// What every connection of a listener shares.
+pub(super) struct Serving {
+    service: Arc<Service>,
+    http: http1::Builder,
+    timeouts: TimeoutsConfig,
+    stopping: watch::Receiver<bool>,
+}
+
+/// How serving came to an end.
+enum Ended {
+    Over(hyper::Result<()>),
+    Quiet,
+    Stopping,
+}
+
+impl Serving {
+    /// Connections end soon once `stopping` is true, or its sender gone.
+    pub(super) fn new(
+        service: Arc<Service>,
+        timeouts: TimeoutsConfig,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
+        let http = http();
+        Self {
+            service,
+            http,
+            timeouts,
+            stopping,
+        }
+    }
+
+    /// Serves a connection to its end.
+    pub(super) async fn connection(&self, mut stream: TcpStream) {
+        let _open = self.service.connected();
+        // An answer is one write; waiting for more would only delay it.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!("cannot set TCP_NODELAY: {error}");
+        }
+        let mut idle = self.timeouts.idle();
+        while self.asks(&stream, idle).await {
+            let is_quiet;
+            // In a box, so that it takes its room only while it runs.
+            (stream, is_quiet) = Box::pin(self.serve(stream)).await;
+            if !is_quiet {
+                break;
+            }
+            idle = self.timeouts.idle().saturating_sub(QUIET);
+        }
+        linger(stream, self.timeouts.linger()).await;
+    }
+
+    /// Waits for the first byte of a request, or for the peer's end, which is read like one.
+    async fn asks(&self, stream: &TcpStream, idle: Duration) -> bool {
+        tokio::select! {
+            readable = tokio::time::timeout(idle, stream.readable()) => {
+                matches!(readable, Ok(Ok(())))
+            }
+            () = self.is_stopping() => false,
+        }
+    }
+
+    /// Serves requests until the connection is over, or quiet: whether it is the latter comes
+    /// back with the stream.
+    async fn serve(&self, stream: TcpStream) -> (TcpStream, bool) {
+        let pace = Arc::new(Pace::new());
+        let stream = Paced::new(stream, Arc::clone(&pace), self.timeouts, QUIET);
+        let (pace, service) = (&*pace, &*self.service);
+        let service = service_fn(move |request| {
+            pace.request_came();
+            // In a box, since the library moves it, and it is large.
+            Box::pin(async move {
+                let response = service.handle(request).await;
+                pace.request_done(response.body().is_whole());
+                Ok::<_, Infallible>(response)
+            })
+        });
+        let mut connection = self.http.serve_connection(TokioIo::new(stream), service);
+        let served = poll_fn(|task| match Pin::new(&mut connection).poll(task) {
+            Poll::Ready(result) => Poll::Ready(Ended::Over(result)),
+            Poll::Pending if pace.is_quiet() => Poll::Ready(Ended::Quiet),
+            Poll::Pending => Poll::Pending,
+        });
+        let ended = tokio::select! {
+            ended = served => ended,
+            () = self.is_stopping() => Ended::Stopping,
+        };
+        let mut is_quiet = false;
+        let result = match ended {
+            Ended::Over(result) => result,
+            Ended::Stopping => {
+                Pin::new(&mut connection).graceful_shutdown();
+                (&mut connection).await
+            }
+            Ended::Quiet => {
+                Pin::new(&mut connection).graceful_shutdown();
+                // Nothing is under way, so that it lets go at once and leaves the socket open.
+                let done = poll_fn(|task| Poll::Ready(connection.poll_without_shutdown(task)));
+                match done.await {
+                    Poll::Ready(result) => {
+                        is_quiet = result.is_ok();
+                        result
+                    }
+                    Poll::Pending => Ok(()),
+                }
+            }
+        };
+        if let Err(error) = result {
+            tracing::debug!("a connection ended: {}", crate::error::Chain(&error));
+        }
+        let parts = connection.into_parts();
+        // A byte that was read would have ended the quiet.
+        (
+            parts.io.into_inner().into_inner(),
+            is_quiet && parts.read_buf.is_empty(),
+        )
+    }
+
+    async fn is_stopping(&self) {
+        // An error means that the sender is gone, which stops the server as well.
+        let _ = self.stopping.clone().wait_for(|stopping| *stopping).await;
+    }
+}
+
+fn http() -> http1::Builder {
+    let mut http = http1::Builder::new();
+    http.max_header_size(HEADER_BYTES_MAX)
+        .max_buf_size(BUFFER_BYTES_MAX)
+        // The stream keeps the time: the library's own clock runs while a connection is idle too.
+        .header_read_timeout(None);
+    http
+}
+
+/// Reads what the peer still sends until it has read our last words or time is over.
+async fn linger(mut stream: TcpStream, time: Duration) {
+    if stream.shutdown().await.is_err() {
+        return;
+    }
+    let mut scrap = vec![0; 4096];
+    let until_end = async { while matches!(stream.read(&mut scrap).await, Ok(1..)) {} };
+    // Over either way.
+    let _ = tokio::time::timeout(time, until_end).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[tokio::test]
+    async fn a_quiet_connection_stays_open_and_is_served_again() {
+        let fixture = Fixture::new();
+        let service = Service::new(Arc::clone(&fixture.site)).await.unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        let timeouts = fixture.site.config.timeouts;
+        let serving = Serving::new(Arc::new(service), timeouts, stopping);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        for _ in 0..2 {
+            let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+            client.write_all(request).await.unwrap();
+            let is_quiet;
+            (stream, is_quiet) = serving.serve(stream).await;
+            assert!(is_quiet);
+            let mut answer = vec![0; 1024];
+            let length = client.read(&mut answer).await.unwrap();
+            let answer = String::from_utf8_lossy(&answer[..length]);
+            assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+            assert!(!answer.contains("close"), "{answer}");
+            assert!(answer.ends_with("ok\n"), "{answer}");
+        }
+        drop(client);
+        assert!(!serving.serve(stream).await.1);
+    }
+}
