@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Instant, Sleep, sleep};
 
@@ -82,6 +83,8 @@ impl Pace {
 /// A stream under the clocks.
 pub(super) struct Paced<S> {
     stream: S,
+    /// What was read of it before and is to be read once more.
+    ahead: Bytes,
     pace: Arc<Pace>,
     timeouts: TimeoutsConfig,
     /// How long it is idle before it is quiet.
@@ -95,6 +98,7 @@ pub(super) struct Paced<S> {
 impl<S> Paced<S> {
     pub(super) fn new(
         stream: S,
+        ahead: Bytes,
         pace: Arc<Pace>,
         timeouts: TimeoutsConfig,
         quiet: Duration,
@@ -102,6 +106,7 @@ impl<S> Paced<S> {
         let (reading, writing) = (Clock::default(), Clock::default());
         Self {
             stream,
+            ahead,
             pace,
             timeouts,
             quiet: quiet.min(timeouts.idle()),
@@ -179,6 +184,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Paced<S> {
         task: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let length = self.ahead.len().min(buffer.remaining());
+            buffer.put_slice(&self.ahead.split_to(length));
+            self.has_read();
+            return Poll::Ready(Ok(()));
+        }
         let before = buffer.filled().len();
         match Pin::new(&mut self.stream).poll_read(task, buffer) {
             Poll::Pending => self.poll_reading_clock(task),
@@ -279,7 +290,7 @@ mod tests {
         };
         let (here, there) = duplex(bytes);
         let pace = Arc::new(Pace::new());
-        let paced = Paced::new(here, Arc::clone(&pace), timeouts, QUIET);
+        let paced = Paced::new(here, Bytes::new(), Arc::clone(&pace), timeouts, QUIET);
         (paced, pace, there)
     }
 

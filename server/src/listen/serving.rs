@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -71,14 +72,15 @@ impl Serving {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!("cannot set TCP_NODELAY: {error}");
         }
-        let mut idle = self.timeouts.idle();
-        while self.asks(&stream, idle).await {
-            let is_quiet;
+        let (mut idle, mut ahead) = (self.timeouts.idle(), Bytes::new());
+        while !ahead.is_empty() || self.asks(&stream, idle).await {
+            let quiet;
             // In a box, so that it takes its room only while it runs.
-            (stream, is_quiet) = Box::pin(self.serve(stream)).await;
-            if !is_quiet {
+            (stream, quiet) = Box::pin(self.serve(stream, ahead)).await;
+            let Some(left) = quiet else {
                 break;
-            }
+            };
+            ahead = left;
             idle = self.timeouts.idle().saturating_sub(QUIET);
         }
         linger(stream, self.timeouts.linger()).await;
@@ -94,11 +96,11 @@ impl Serving {
         }
     }
 
-    /// Serves requests until the connection is over, or quiet: whether it is the latter comes
-    /// back with the stream.
-    async fn serve(&self, stream: TcpStream) -> (TcpStream, bool) {
+    /// Serves requests until the connection is over, or quiet: then what was read of the next
+    /// request, mostly nothing, comes back with the stream. `ahead` is what was read before.
+    async fn serve(&self, stream: TcpStream, ahead: Bytes) -> (TcpStream, Option<Bytes>) {
         let pace = Arc::new(Pace::new());
-        let stream = Paced::new(stream, Arc::clone(&pace), self.timeouts, QUIET);
+        let stream = Paced::new(stream, ahead, Arc::clone(&pace), self.timeouts, QUIET);
         let (pace, service) = (&*pace, &*self.service);
         let service = service_fn(move |request| {
             pace.request_came();
@@ -143,11 +145,9 @@ impl Serving {
             tracing::debug!("a connection ended: {}", crate::error::Chain(&error));
         }
         let parts = connection.into_parts();
-        // A byte that was read would have ended the quiet.
-        (
-            parts.io.into_inner().into_inner(),
-            is_quiet && parts.read_buf.is_empty(),
-        )
+        // The beginning of a request can have come along with the one before.
+        let left = is_quiet.then_some(parts.read_buf);
+        (parts.io.into_inner().into_inner(), left)
     }
 
     async fn is_stopping(&self) {
@@ -197,9 +197,9 @@ mod tests {
         for _ in 0..2 {
             let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
             client.write_all(request).await.unwrap();
-            let is_quiet;
-            (stream, is_quiet) = serving.serve(stream).await;
-            assert!(is_quiet);
+            let quiet;
+            (stream, quiet) = serving.serve(stream, Bytes::new()).await;
+            assert!(quiet.unwrap().is_empty());
             let mut answer = vec![0; 1024];
             let length = client.read(&mut answer).await.unwrap();
             let answer = String::from_utf8_lossy(&answer[..length]);
@@ -208,6 +208,36 @@ mod tests {
             assert!(answer.ends_with("ok\n"), "{answer}");
         }
         drop(client);
-        assert!(!serving.serve(stream).await.1);
+        assert!(serving.serve(stream, Bytes::new()).await.1.is_none());
+    }
+
+    #[tokio::test]
+    async fn a_request_that_begins_with_the_one_before_may_take_its_time() {
+        let fixture = Fixture::new();
+        let service = Service::new(Arc::clone(&fixture.site)).await.unwrap();
+        let (_stop, stopping) = watch::channel(false);
+        let timeouts = fixture.site.config.timeouts;
+        let serving = Serving::new(Arc::new(service), timeouts, stopping);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+        let (begun, rest) = request.split_at(10);
+        client.write_all(&[request, begun].concat()).await.unwrap();
+        let (stream, quiet) = serving.serve(stream, Bytes::new()).await;
+        assert_eq!(quiet.as_deref(), Some(begun));
+        client.write_all(rest).await.unwrap();
+        let (_stream, quiet) = serving.serve(stream, quiet.unwrap()).await;
+        assert!(quiet.unwrap().is_empty());
+        let mut answers = vec![0; 4096];
+        let mut length = 0;
+        while String::from_utf8_lossy(&answers[..length])
+            .matches("200 OK")
+            .count()
+            < 2
+        {
+            length += client.read(&mut answers[length..]).await.unwrap();
+        }
     }
 }
