@@ -9,6 +9,8 @@ use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use syncline_engine::Options;
 
+use crate::choice::Choice;
+pub use crate::http::options::HttpOptions;
 pub use document::DocumentOptions;
 
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
@@ -63,7 +65,7 @@ pub enum Command {
     Reads(ReadOptions),
     /// Many datasets written, overwritten, followed and exported, beside other embedded stores
     Bulk(BulkOptions),
-    /// Signed UpdateRecords and ListRecords over HTTP, beside bare hyper, alone and with a log
+    /// Signed UpdateRecords and ListRecords over HTTP, beside bare hyper, Redis and PostgreSQL
     Http(HttpOptions),
     /// Memory of a server that does nothing, and of its idle connections
     Idle(IdleOptions),
@@ -97,7 +99,13 @@ pub enum Command {
 
 /// Who can take part in `commits`.
 fn contestants() -> PossibleValuesParser {
-    let ours = ["engine", "engine-few", "raw-group", "raw-alone"];
+    let ours = [
+        "engine",
+        "engine-few",
+        "engine-zipf",
+        "raw-group",
+        "raw-alone",
+    ];
     ours.into_iter().chain(crate::peers::CONTESTANTS).into()
 }
 
@@ -106,9 +114,12 @@ pub struct CommitOptions {
     /// Threads, one measurement each
     #[arg(long, value_delimiter = ',', default_value = "1,8,64")]
     pub threads: Vec<usize>,
-    /// Datasets, chosen uniformly [default: 20000]
+    /// Datasets [default: 20000]
     #[arg(long)]
     pub datasets: Option<usize>,
+    /// How they are chosen, each thread among its own
+    #[arg(long, value_enum, default_value_t = Choice::Uniform)]
+    pub choice: Choice,
     /// Records of each, all of which an update writes
     #[arg(long, default_value_t = 1)]
     pub records: usize,
@@ -121,13 +132,14 @@ pub struct CommitOptions {
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long)]
     pub rounds: Option<NonZeroU16>,
-    /// Who takes part: the engine, the engine on few identities, append and sync in groups, append
-    /// and sync one at a time; other stores, each update on its own or those that wait together
+    /// Who takes part: the engine, the engine on few identities or with a skewed choice, append and
+    /// sync in groups, append and sync one at a time; other stores, each update on its own or those
+    /// that wait together [default: of `commits` all that are no other stores; of `peers` the
+    /// engine, groups and all other stores]
     #[arg(
         long,
         value_delimiter = ',',
-        value_parser = contestants(),
-        default_value = "engine,raw-group,engine-few,raw-alone"
+        value_parser = contestants()
     )]
     pub contestants: Vec<String>,
 }
@@ -156,25 +168,6 @@ pub struct ReadOptions {
     /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
     #[arg(long)]
     pub read_rounds: Option<NonZeroU16>,
-}
-
-#[derive(Args, Clone)]
-pub struct HttpOptions {
-    /// Keep-alive connections, one measurement each
-    #[arg(long, value_delimiter = ',', default_value = "1,16,64,1000")]
-    pub connections: Vec<usize>,
-    /// Identities with a dataset of one record each [default: 1000]
-    #[arg(long)]
-    pub identities: Option<usize>,
-    /// Requests of one measurement; fewer on fewer than 16 connections [default: 40000, quick 8000]
-    #[arg(long)]
-    pub requests: Option<usize>,
-    /// Updates a second at which latency is measured, from when each was due, on 64 connections
-    #[arg(long, value_delimiter = ',', default_value = "2000,10000")]
-    pub rates: Vec<u32>,
-    /// Rounds, in each of which every contestant has its turn [default: 5, quick 3]
-    #[arg(long = "http-rounds", id = "http_rounds")]
-    pub rounds: Option<NonZeroU16>,
 }
 
 #[derive(Args, Clone)]
@@ -231,6 +224,14 @@ pub struct UpkeepOptions {
     /// How often each is opened, closed and killed [default: 5, quick 3]
     #[arg(long)]
     pub open_rounds: Option<NonZeroU16>,
+    /// Other stores that are opened beside
+    #[arg(
+        long,
+        value_delimiter = ',',
+        value_parser = PossibleValuesParser::new(crate::peers::NAMES),
+        default_values_t = crate::peers::NAMES.map(str::to_owned)
+    )]
+    pub open_peers: Vec<String>,
     /// Updates before the late kills [default: as many as come before the next checkpoint]
     #[arg(long)]
     pub open_tail: Option<u64>,
@@ -373,6 +374,9 @@ pub struct StageOptions {
     /// Updates that `change` makes; without it, as many as come before the next checkpoint
     #[arg(long)]
     pub updates: Option<u64>,
+    /// Another store than the engine
+    #[arg(long)]
+    pub peer: Option<String>,
 }
 
 #[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,10 +3,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use crate::choice::Chooser;
 use crate::contestant::Contestant;
 use crate::failure::{Result, fail};
 use crate::figure::{Latencies, Sample};
-use crate::workload::{Dice, Workload};
+use crate::workload::Workload;
 use crate::{processor, together};
 
 /// The count of every dataset, by what was acknowledged. Each belongs to one thread at a time, so
@@ -46,12 +47,14 @@ pub fn run(
         return fail(format!("{threads} threads need at least one dataset each"));
     }
     let totals = contestant.totals();
-    let worker = |number| {
+    let worker = |number: usize| {
+        let mine = (workload.datasets.len() - number).div_ceil(threads);
         let share = Share {
             workload,
             counts,
             number,
             threads,
+            chooser: Chooser::new(workload.choice, number, mine),
         };
         move |stop: &AtomicBool| share.work(contestant, stop)
     };
@@ -77,16 +80,15 @@ struct Share<'a> {
     counts: &'a Counts,
     number: usize,
     threads: usize,
+    /// Among those datasets.
+    chooser: Chooser,
 }
 
 impl Share<'_> {
-    fn work(&self, contestant: &dyn Contestant, stop: &AtomicBool) -> Result<Latencies> {
-        let datasets = self.workload.datasets.len();
-        let share = (datasets - self.number).div_ceil(self.threads);
-        let mut dice = Dice::new(self.number);
+    fn work(mut self, contestant: &dyn Contestant, stop: &AtomicBool) -> Result<Latencies> {
         let mut latencies = Latencies::new()?;
         while !stop.load(Ordering::Relaxed) {
-            let number = self.number + self.threads * dice.roll(share);
+            let number = self.number + self.threads * self.chooser.choose();
             let count = &self.counts.0[number];
             let seen = count.load(Ordering::Relaxed);
             let began = Instant::now();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::arguments::{CommitOptions, Shared};
+use crate::choice::Choice;
 use crate::closed_loop::{self, Counts};
 use crate::contestant::Contestant;
 use crate::device::Device;
@@ -22,8 +23,11 @@ use crate::workload::{VALUE_BYTES, Workload};
 
 const ENGINE: &str = "engine";
 const ENGINE_FEW: &str = "engine-few";
+const ENGINE_ZIPF: &str = "engine-zipf";
 const RAW_GROUP: &str = "raw-group";
 const RAW_ALONE: &str = "raw-alone";
+/// Who takes part unless somebody else is asked for.
+const OURS: [&str; 5] = [ENGINE, RAW_GROUP, ENGINE_FEW, ENGINE_ZIPF, RAW_ALONE];
 
 /// A contestant with its work and what it acknowledged so far.
 struct Lane {
@@ -38,6 +42,17 @@ struct Sizes {
     datasets: usize,
     seconds: Duration,
     rounds: usize,
+}
+
+impl CommitOptions {
+    /// The same, with these contestants if none are named.
+    fn or(&self, contestants: &[&str]) -> Self {
+        let mut options = self.clone();
+        if options.contestants.is_empty() {
+            options.contestants = contestants.iter().map(|&name| name.to_owned()).collect();
+        }
+        options
+    }
 }
 
 impl Sizes {
@@ -62,20 +77,19 @@ pub fn run(shared: &Shared, machine: &Machine, options: &CommitOptions) -> Resul
         &shared.report,
         "commits",
         machine,
-        compare(shared, options)?,
+        compare(shared, &options.or(&OURS))?,
     )
 }
 
 /// The same with all peers, for updates of one record and of twenty.
 pub fn run_peers(shared: &Shared, machine: &Machine, options: &CommitOptions) -> Result<()> {
     let contestants = [ENGINE, RAW_GROUP].into_iter().chain(CONTESTANTS);
-    let contestants: Vec<_> = contestants.map(str::to_owned).collect();
+    let contestants: Vec<_> = contestants.collect();
     let mut results = Vec::new();
     for records in [1, 20] {
         let options = CommitOptions {
-            contestants: contestants.clone(),
             records,
-            ..options.clone()
+            ..options.or(&contestants)
         };
         results.push(compare(shared, &options)?);
     }
@@ -102,13 +116,18 @@ fn compare(shared: &Shared, options: &CommitOptions) -> Result<serde_json::Value
     let ratios = ratios(&series);
     let workload = format!(
         "durable compare-and-swap of {} of {VALUE_BYTES} bytes; {} datasets of as many \
-         each, chosen uniformly (engine-few: {}); {} rounds of {:?}; every acknowledged update was \
-         there after each turn and after reopening",
+         each, chosen {} (engine-few: {}, engine-zipf: by Zipf's law, exponent 0.99, each thread \
+         among its own); {} rounds of {:?}; every acknowledged update was there after each turn \
+         and after reopening",
         match options.records {
             1 => "1 record".to_owned(),
             records => format!("{records} records"),
         },
         sizes.datasets,
+        match options.choice {
+            Choice::Uniform => "uniformly",
+            Choice::Zipf => "by Zipf's law",
+        },
         options.few,
         sizes.rounds,
         sizes.seconds
@@ -129,11 +148,18 @@ fn lane(name: &str, directory: &Path, options: &CommitOptions, sizes: &Sizes) ->
     let path = directory.join(name);
     let few = name == ENGINE_FEW;
     let datasets = if few { options.few } else { sizes.datasets };
-    let workload = Workload::new(datasets, options.records)?;
+    let workload = Workload {
+        choice: match name {
+            ENGINE_ZIPF => Choice::Zipf,
+            _ => options.choice,
+        },
+        ..Workload::new(datasets, options.records)?
+    };
     // Stores have written every dataset once before they begin.
     let (name, contestant, written): (_, Box<dyn Contestant>, _) = match name {
         ENGINE => (ENGINE, Box::new(Store::filled(&path, &workload)?), 1),
         ENGINE_FEW => (ENGINE_FEW, Box::new(Store::filled(&path, &workload)?), 1),
+        ENGINE_ZIPF => (ENGINE_ZIPF, Box::new(Store::filled(&path, &workload)?), 1),
         RAW_GROUP => (RAW_GROUP, Box::new(Group::new(&path)?), 0),
         RAW_ALONE => (RAW_ALONE, Box::new(Alone::new(&path)?), 0),
         _ => match CONTESTANTS.into_iter().find(|known| *known == name) {

@@ -67,7 +67,11 @@ async fn respond(
     // to be told.
     let body = request.into_body().collect().await;
     if let (Some(journal), Ok(body)) = (&echo.journal, body) {
-        journal.append(&body.to_bytes()).await;
+        let body = body.to_bytes();
+        // Who only asks has nothing to be kept.
+        if !body.is_empty() {
+            journal.append(&body).await;
+        }
     }
     let mut response = Response::new(Full::new(echo.answer));
     response

@@ -1,7 +1,10 @@
 //! `http`: signed requests per second over HTTP, beside bare hyper with answers of equal length,
-//! alone and with a group-committed log.
+//! alone and with a group-committed log, and beside servers of others that do the same update.
 
 mod arena;
+pub mod options;
+
+use std::path::Path;
 
 use serde_json::json;
 
@@ -9,6 +12,7 @@ use crate::arguments::{HttpOptions, Shared};
 use crate::failure::Result;
 use crate::figure::Series;
 use crate::machine::Machine;
+use crate::rivals::{Kind, Rival};
 use crate::scratch::Scratch;
 use crate::workload::VALUE_BYTES;
 use crate::{report, server};
@@ -50,14 +54,75 @@ impl Sizes {
     }
 }
 
+/// What is measured beside the server.
+struct Beside {
+    log: bool,
+    echo: bool,
+    rivals: Vec<Rival>,
+    /// Sentences about those that are not there.
+    left_out: Vec<String>,
+}
+
+impl Beside {
+    fn new(options: &HttpOptions) -> Self {
+        let is_wanted = |name| options.beside.iter().any(|wanted| wanted == name);
+        Self {
+            log: is_wanted("log"),
+            echo: is_wanted("echo"),
+            rivals: Vec::new(),
+            left_out: Vec::new(),
+        }
+    }
+
+    /// Starts the servers of others that were asked for and are installed.
+    fn start(
+        &mut self,
+        runtime: &tokio::runtime::Runtime,
+        directory: &Path,
+        sizes: &Sizes,
+        options: &HttpOptions,
+    ) -> Result<()> {
+        let most = options.connections.iter().copied().max().unwrap_or(0);
+        for kind in Kind::ALL {
+            if !options.beside.iter().any(|name| name == kind.option()) {
+                continue;
+            }
+            match kind.find(directory) {
+                Ok(program) => {
+                    let opened = Rival::open(kind, program, directory, sizes.identities, most);
+                    self.rivals.push(runtime.block_on(opened)?);
+                }
+                Err(why) => self.left_out.push(why),
+            }
+        }
+        report::lines(&self.lines())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let version = |rival: &Rival| format!("beside   {} {}", rival.kind.name(), rival.version);
+        let missing = |why: &String| format!("note     {why}");
+        let versions = self.rivals.iter().map(version);
+        versions.chain(self.left_out.iter().map(missing)).collect()
+    }
+
+    /// Name and version of each.
+    fn versions(&self) -> serde_json::Value {
+        let versions = self.rivals.iter();
+        versions
+            .map(|rival| (rival.kind.name(), rival.version.as_str()))
+            .collect()
+    }
+}
+
 pub fn run(shared: &Shared, machine: &Machine, options: &HttpOptions) -> Result<()> {
     let sizes = Sizes::new(shared, options);
     let scratch = Scratch::new(&shared.data, "http")?;
     let binary = server::binary(shared.server.as_deref())?;
     let arena = Arena::open(&binary, scratch.path(), &sizes)?;
-    let mut results = Vec::new();
-    for work in [Work::Update, Work::List] {
-        let rows = arena.measure(work, &options.connections, &sizes)?;
+    let mut beside = Beside::new(options);
+    beside.start(arena.runtime(), scratch.path(), &sizes, options)?;
+    let mut compare = |work| -> Result<_> {
+        let rows = arena.measure(work, &options.connections, &sizes, &mut beside)?;
         let all = rows.iter().flatten();
         let figures = all.map(Series::figure).collect::<Result<Vec<_>>>()?;
         let ratios: Vec<_> = rows
@@ -66,8 +131,17 @@ pub fn run(shared: &Shared, machine: &Machine, options: &HttpOptions) -> Result<
             .collect();
         let workload = describe(work, &sizes);
         report::comparison(&workload, "connections", &figures, &ratios)?;
-        results.push(json!({ "workload": workload, "figures": figures, "ratios": ratios }));
+        Ok(json!({ "workload": workload, "figures": figures, "ratios": ratios }))
+    };
+    let mut updates = compare(Work::Update)?;
+    let listings = compare(Work::List)?;
+    let pairs = compare(Work::Pair)?;
+    updates["versions"] = beside.versions();
+    updates["left_out"] = json!(beside.left_out);
+    for rival in beside.rivals {
+        arena.runtime().block_on(rival.restart())?;
     }
+    let mut results = vec![updates, listings];
     let series = arena.measure_rates(&options.rates, RATE_CONNECTIONS, &sizes)?;
     let figures = series
         .iter()
@@ -79,6 +153,7 @@ pub fn run(shared: &Shared, machine: &Machine, options: &HttpOptions) -> Result<
     );
     report::comparison(&workload, "asked for", &figures, &[])?;
     results.push(json!({ "workload": workload, "figures": figures }));
+    results.push(pairs);
     arena.restart(&binary, scratch.path())?;
     report::file(&shared.report, "http", machine, results)
 }
@@ -92,6 +167,10 @@ fn describe(work: Work, sizes: &Sizes) -> String {
         Work::List => {
             format!("ListRecords of what is new, 1 record of {VALUE_BYTES} bytes")
         }
+        Work::Pair => format!(
+            "pairs: ListRecords of 1 record of {VALUE_BYTES} bytes, then UpdateRecords with the \
+             session token of the listing; counts rose by exactly the number of pairs"
+        ),
     };
     format!(
         "{what}; signed, on keep-alive connections; {} identities with one dataset each, chosen \

@@ -22,17 +22,22 @@ pub mod signature;
 pub use account::Account;
 use account::Listed;
 pub use connection::Connection;
+use signature::{Request, Signer};
 
 /// Connections that prepare and verify.
 const QUIET_CONNECTIONS: usize = 8;
 
-/// A request that is ready to be sent.
+/// A request that is ready to be sent, or two.
 #[derive(Clone)]
 pub enum Job {
     /// Writes a record.
     Update(Update),
     /// Lists what is new since the count before this one.
     List { dataset: usize, sync_count: u64 },
+    /// Lists a dataset, and writes its record with the session token of the listing.
+    Pair(usize),
+    /// As many bytes for a server whose listings tell nothing.
+    BlindPair(Update),
 }
 
 /// An update that is ready to be sent.
@@ -61,11 +66,7 @@ pub struct Answered {
 /// of each chosen uniformly among those of its connection.
 pub async fn plan(account: &Arc<Account>, connections: usize, updates: usize) -> Result<Plan> {
     let datasets = account.datasets.len();
-    if connections == 0 || connections > datasets {
-        return fail(format!(
-            "{connections} connections need at least one dataset each"
-        ));
-    }
+    has_one_each(datasets, connections)?;
     let mut tasks = JoinSet::new();
     for quiet in 0..QUIET_CONNECTIONS {
         let account = Arc::clone(account);
@@ -83,7 +84,9 @@ pub async fn plan(account: &Arc<Account>, connections: usize, updates: usize) ->
                     let at = dice.roll(share);
                     let dataset = number + connections * at;
                     let listed = account.list(&mut connection, &mut signer, dataset).await?;
-                    let Listed { sync_count, token } = listed;
+                    let Listed {
+                        sync_count, token, ..
+                    } = listed;
                     jobs.push(Job::Update(Update {
                         dataset,
                         sync_count: sync_count + added[at],
@@ -99,6 +102,49 @@ pub async fn plan(account: &Arc<Account>, connections: usize, updates: usize) ->
     let mut lists = joined(tasks).await?.concat();
     lists.sort_by_key(|(number, _)| *number);
     Ok(lists.into_iter().map(|(_, jobs)| jobs).collect())
+}
+
+/// So many pairs of a listing and an update, the datasets chosen as [`plan`] does.
+pub fn pairs(account: &Account, connections: usize, pairs: usize) -> Result<Plan> {
+    let datasets = account.datasets.len();
+    has_one_each(datasets, connections)?;
+    let of_one = |number| {
+        let mut dice = Dice::new(number);
+        let share = (datasets - number).div_ceil(connections);
+        let pair = |_| Job::Pair(number + connections * dice.roll(share));
+        (0..pairs.div_ceil(connections)).map(pair).collect()
+    };
+    Ok((0..connections).map(of_one).collect())
+}
+
+/// The same plan for a server whose listings tell nothing: what they would tell is taken from one
+/// listing of the real server.
+pub async fn blind(account: &Account, plan: Plan) -> Result<Plan> {
+    let mut connection = Connection::open(account.address).await?;
+    let Listed {
+        sync_count, token, ..
+    } = account
+        .list(&mut connection, &mut account.signer(), 0)
+        .await?;
+    let blind = |job| match job {
+        Job::Pair(dataset) => Job::BlindPair(Update {
+            dataset,
+            sync_count,
+            token: token.clone(),
+        }),
+        other => other,
+    };
+    let of_one = |jobs: Vec<Job>| jobs.into_iter().map(blind).collect();
+    Ok(plan.into_iter().map(of_one).collect())
+}
+
+fn has_one_each(datasets: usize, connections: usize) -> Result<()> {
+    if connections == 0 || connections > datasets {
+        return fail(format!(
+            "{connections} connections need at least one dataset each"
+        ));
+    }
+    Ok(())
 }
 
 /// So many listings of what the last update of a dataset wrote, spread evenly over connections.
@@ -172,7 +218,8 @@ pub async fn run(
     })
 }
 
-/// The counts of all datasets, as the server lists them.
+/// The counts of all datasets, as the server lists them; fails unless every value is the one that
+/// belongs to its count.
 pub async fn counts(account: &Arc<Account>) -> Result<Vec<u64>> {
     let mut tasks = JoinSet::new();
     for quiet in 0..QUIET_CONNECTIONS {
@@ -183,6 +230,12 @@ pub async fn counts(account: &Arc<Account>) -> Result<Vec<u64>> {
             let mut counts = Vec::new();
             for dataset in (quiet..account.datasets.len()).step_by(QUIET_CONNECTIONS) {
                 let listed = account.list(&mut connection, &mut signer, dataset).await?;
+                if listed.value != Some(value(dataset, listed.sync_count)) {
+                    let count = listed.sync_count;
+                    return fail(format!(
+                        "the value of dataset {dataset} is not the one of count {count}"
+                    ));
+                }
                 counts.push((dataset, listed.sync_count));
             }
             Ok(counts)
@@ -195,13 +248,17 @@ pub async fn counts(account: &Arc<Account>) -> Result<Vec<u64>> {
 
 async fn call_all(
     account: &Account,
-    mut connection: Connection,
+    connection: Connection,
     jobs: Vec<Job>,
     mut schedule: Option<(Instant, Duration)>,
 ) -> Result<(Latencies, usize)> {
-    let mut signer = account.signer();
+    let mut caller = Caller {
+        account,
+        connection,
+        signer: account.signer(),
+        answer_bytes: 0,
+    };
     let mut latencies = Latencies::new()?;
-    let mut answer_bytes = 0;
     for job in jobs {
         let mut began = Instant::now();
         if let Some((due, interval)) = &mut schedule {
@@ -209,22 +266,60 @@ async fn call_all(
             began = *due;
             *due += *interval;
         }
-        let (body, query);
-        let request = match job {
-            Job::Update(update) => {
-                body = update_body(&update);
-                account.update(update.dataset, body.as_bytes())
-            }
+        caller.perform(job).await?;
+        latencies.note(began.elapsed());
+    }
+    Ok((latencies, caller.answer_bytes))
+}
+
+/// Who sends the requests of one connection.
+struct Caller<'a> {
+    account: &'a Account,
+    connection: Connection,
+    signer: Signer,
+    /// Of the last answer.
+    answer_bytes: usize,
+}
+
+impl Caller<'_> {
+    async fn perform(&mut self, job: Job) -> Result<()> {
+        let account = self.account;
+        match job {
+            Job::Update(update) => self.update(&update).await,
             Job::List {
                 dataset,
                 sync_count,
             } => {
-                query = format!("lastSyncCount={}", sync_count - 1);
-                account.list_since(dataset, &query)
+                let query = format!("lastSyncCount={}", sync_count - 1);
+                self.call(&account.list_since(dataset, &query)).await
             }
-        };
-        let answer = connection.call(&request, &mut signer).await?;
-        latencies.note(began.elapsed());
+            Job::Pair(dataset) => {
+                let listed = account.list(&mut self.connection, &mut self.signer, dataset);
+                let Listed {
+                    sync_count, token, ..
+                } = listed.await?;
+                let update = Update {
+                    dataset,
+                    sync_count,
+                    token,
+                };
+                self.update(&update).await
+            }
+            Job::BlindPair(update) => {
+                self.call(&account.list_since(update.dataset, "")).await?;
+                self.update(&update).await
+            }
+        }
+    }
+
+    async fn update(&mut self, update: &Update) -> Result<()> {
+        let body = update_body(update);
+        let request = self.account.update(update.dataset, body.as_bytes());
+        self.call(&request).await
+    }
+
+    async fn call(&mut self, request: &Request<'_>) -> Result<()> {
+        let answer = self.connection.call(request, &mut self.signer).await?;
         if answer.status != 200 {
             return fail(format!(
                 "a request was answered {}: {}",
@@ -232,9 +327,9 @@ async fn call_all(
                 answer.text()
             ));
         }
-        answer_bytes = answer.bytes;
+        self.answer_bytes = answer.bytes;
+        Ok(())
     }
-    Ok((latencies, answer_bytes))
 }
 
 fn update_body(update: &Update) -> String {

@@ -4,6 +4,7 @@
 mod arguments;
 mod batches;
 mod bulk;
+mod choice;
 mod closed_loop;
 mod commits;
 mod contestant;
@@ -28,6 +29,7 @@ mod proof;
 mod raw;
 mod reads;
 mod report;
+mod rivals;
 mod scratch;
 mod server;
 mod soak;

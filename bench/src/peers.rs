@@ -3,6 +3,7 @@
 
 mod batched;
 mod one;
+pub mod stage;
 mod work;
 
 use std::path::Path;
@@ -16,8 +17,11 @@ use one::One;
 /// What the name of a contestant ends with that commits many updates together.
 const BATCHED: &str = "-batched";
 
+/// Two of each store.
+const COUNT: usize = 2 * NAMES.len();
+
 /// The names of these contestants.
-pub const CONTESTANTS: [&str; 10] = [
+pub const CONTESTANTS: [&str; COUNT] = [
     "redb",
     "redb-batched",
     "fjall",
@@ -28,6 +32,10 @@ pub const CONTESTANTS: [&str; 10] = [
     "sqlite-batched",
     "lmdb",
     "lmdb-batched",
+    #[cfg(feature = "rocksdb")]
+    "rocksdb",
+    #[cfg(feature = "rocksdb")]
+    "rocksdb-batched",
 ];
 
 /// The names of the stores.

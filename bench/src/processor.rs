@@ -9,6 +9,10 @@ use crate::failure::Result;
 
 /// Clock ticks of `/proc/PID/stat` per second: the same on every Linux that this runs on.
 const TICKS_PER_SECOND: u64 = 100;
+/// Where it has the parent's number behind the program's name, and where the times begin: in the
+/// program, in the kernel, and both of children that ended.
+const PARENT: usize = 1;
+const TIMES: usize = 11;
 
 /// Processor time of all threads of this process, ended ones too.
 pub fn of_this_process() -> Duration {
@@ -19,17 +23,36 @@ pub fn of_this_process() -> Duration {
 
 /// Processor time of another process, to a hundredth of a second.
 pub fn of_process(pid: u32) -> Result<Duration> {
-    let path = PathBuf::from(format!("/proc/{pid}/stat"));
-    let stat = std::fs::read_to_string(path)?;
-    // The second field is the program's name in parentheses and may hold anything.
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    Ok(time(fields(&stat).skip(TIMES).take(2)))
+}
+
+/// The same of another process with its children, those that ended included.
+pub fn of_family(pid: u32) -> Result<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let mut all = time(fields(&stat).skip(TIMES).take(4));
+    let parent = pid.to_string();
+    for found in std::fs::read_dir("/proc")? {
+        // What is no process has no such file, and some end while they are looked for.
+        let Ok(stat) = std::fs::read_to_string(found?.path().join("stat")) else {
+            continue;
+        };
+        if fields(&stat).nth(PARENT) == Some(&parent) {
+            all += time(fields(&stat).skip(TIMES).take(4));
+        }
+    }
+    Ok(all)
+}
+
+/// What follows the program's name, which is in parentheses and may hold anything.
+fn fields(stat: &str) -> impl Iterator<Item = &str> {
     let fields = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = fields
-        .split_whitespace()
-        .skip(11)
-        .take(2)
-        .flat_map(str::parse::<u64>)
-        .sum();
-    Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+    fields.split_whitespace()
+}
+
+fn time<'a>(ticks: impl Iterator<Item = &'a str>) -> Duration {
+    let ticks: u64 = ticks.flat_map(str::parse::<u64>).sum();
+    Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND)
 }
 
 /// A line of `/proc/self/status` that counts in kB, in bytes.

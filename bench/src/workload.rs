@@ -6,6 +6,7 @@
 
 use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId, RecordKey};
 
+use crate::choice::Choice;
 use crate::failure::Result;
 
 /// Bytes of a value.
@@ -23,6 +24,8 @@ pub struct Workload {
     pub keys: Vec<RecordKey>,
     /// Bytes of every value.
     pub value_bytes: usize,
+    /// How updates choose among the datasets.
+    pub choice: Choice,
 }
 
 /// A durable compare-and-swap of all records of a dataset.
@@ -51,6 +54,7 @@ impl Workload {
             datasets,
             keys: keys.collect::<Result<_>>()?,
             value_bytes: VALUE_BYTES,
+            choice: Choice::Uniform,
         })
     }
 
@@ -135,9 +139,18 @@ impl Dice {
 
     /// One of `0..below`, each as likely as the others but for one in 2^40 or so.
     pub fn roll(&mut self, below: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let product = u128::from(mix(self.0)) * below as u128;
+        let product = u128::from(self.next()) * below as u128;
         usize::try_from(product >> 64).unwrap_or(0)
+    }
+
+    /// A number from 0 to 1, which it never is: one of 2^53.
+    pub fn fraction(&mut self) -> f64 {
+        (self.next() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0)
     }
 }
 

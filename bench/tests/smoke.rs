@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use serde_json::Value;
@@ -11,6 +12,9 @@ use tempfile::TempDir;
 mod built;
 
 use built::server;
+
+/// Other embedded stores that this was built with.
+const STORES: usize = if cfg!(feature = "rocksdb") { 6 } else { 5 };
 
 fn bench(scratch: &TempDir, arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_syncline-bench"))
@@ -79,15 +83,48 @@ fn commits_measures_every_contestant_in_one_run() {
         "commits",
         &[&["commits"], &sizes[..], &times[..]].concat(),
     );
-    let names = ["engine", "raw-group", "engine-few", "raw-alone"].map(str::to_owned);
+    let names = [
+        "engine",
+        "raw-group",
+        "engine-few",
+        "engine-zipf",
+        "raw-alone",
+    ];
+    let names = names.map(str::to_owned);
     let expected: Vec<_> = [1, 3]
         .into_iter()
         .flat_map(|threads| names.iter().map(move |name| (name.clone(), threads)))
         .filter(|found| *found != ("raw-alone".to_owned(), 3))
         .collect();
     assert_eq!(callers(&report["figures"]), expected);
-    // Both engines by both limits on one thread, by one on three.
-    assert_eq!(report["ratios"].as_array().unwrap().len(), 6);
+    // Three engines by both limits on one thread, by one on three.
+    assert_eq!(report["ratios"].as_array().unwrap().len(), 9);
+    assert!(
+        report["workload"]
+            .as_str()
+            .unwrap()
+            .contains("chosen uniformly")
+    );
+}
+
+#[test]
+fn every_store_can_be_given_a_skewed_choice() {
+    let scratch = tempfile::tempdir().unwrap();
+    let sizes = ["--threads", "2", "--datasets", "10", "--choice", "zipf"];
+    let who = ["--contestants", "engine,lmdb-batched"];
+    let times = ["--seconds", "0.05", "--rounds", "1"];
+    let arguments = [&["peers"], &sizes[..], &who[..], &times[..]].concat();
+    let both = report(&scratch, "peers", &arguments);
+    for workload in both.as_array().unwrap() {
+        assert!(
+            workload["workload"]
+                .as_str()
+                .unwrap()
+                .contains("chosen by Zipf's law")
+        );
+        let expected = ["engine", "lmdb-batched"].map(|name| (name.to_owned(), 2));
+        assert_eq!(callers(&workload["figures"]), expected);
+    }
 }
 
 #[test]
@@ -108,13 +145,13 @@ fn peers_do_the_same_work_alone_and_in_batches() {
     {
         assert!(workload["workload"].as_str().unwrap().contains(records));
         let callers = callers(&workload["figures"]);
-        assert_eq!(callers.len(), 2 + 2 * 5);
+        assert_eq!(callers.len(), 2 + 2 * STORES);
         for figure in workload["figures"].as_array().unwrap() {
             // Whoever syncs writes to the device, if there is one.
             let disk = figure["disk_bytes"].as_f64();
             assert!(disk.is_none_or(|disk| disk > 100.0), "{figure}");
         }
-        assert_eq!(workload["ratios"].as_array().unwrap().len(), 1 + 2 * 5);
+        assert_eq!(workload["ratios"].as_array().unwrap().len(), 1 + 2 * STORES);
     }
 }
 
@@ -142,14 +179,15 @@ fn reads_counts_what_every_store_lists() {
     let arguments = [&["reads", "--quick", "--readers", "2"], &times[..]].concat();
     let outcomes = report(&scratch, "reads", &arguments);
     let outcomes = outcomes.as_array().unwrap();
-    assert_eq!(outcomes.len(), 3 * 6);
+    assert_eq!(outcomes.len(), 3 * (1 + STORES));
     for outcome in outcomes {
         assert!(outcome["per_second"]["median"].as_f64().unwrap() > 0.0);
         assert_eq!(outcome["threads"], 2);
     }
     assert_eq!(outcomes[0]["bytes"], 105, "one record of ten");
     assert_eq!(
-        outcomes[17]["bytes"], outcomes[12]["bytes"],
+        outcomes.last().unwrap()["bytes"],
+        outcomes[2 * (1 + STORES)]["bytes"],
         "the same for all"
     );
 }
@@ -215,6 +253,7 @@ fn http_measures_updates_and_listings_beside_bare_servers() {
         "64",
     ];
     let run = ["--http-rounds", "2", "--server", server.to_str().unwrap()];
+    let sizes = [&sizes[..], &["--beside", "log,echo"]].concat();
     let report = report(
         &scratch,
         "http",
@@ -233,11 +272,84 @@ fn http_measures_updates_and_listings_beside_bare_servers() {
         "bare hyper + group log",
         "bare hyper echo",
     );
-    let (updates, listings, rates) = (&report[0], &report[1], &report[2]);
+    let [updates, listings, rates, pairs] = [0, 1, 2, 3].map(|at| &report[at]);
     assert_eq!(callers(&rates["figures"]), [(ours.to_owned(), 500)]);
     assert_eq!(callers(&updates["figures"]), of_both(&[ours, log, echo]));
     assert_eq!(callers(&listings["figures"]), of_both(&[ours, echo]));
+    assert_eq!(callers(&pairs["figures"]), of_both(&[ours, log, echo]));
     assert_eq!(updates["ratios"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn redis_and_postgresql_do_the_same_updates_where_they_are_installed() {
+    let scratch = tempfile::tempdir().unwrap();
+    // PostgreSQL is another user's if this is run by root.
+    let open = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(scratch.path(), open).unwrap();
+    let server = server();
+    let sizes = ["--connections", "1,5", "--identities", "64"];
+    let run = ["--requests", "64", "--rates", "500", "--http-rounds", "2"];
+    let arguments = [
+        &["http", "--server", server.to_str().unwrap()],
+        &sizes[..],
+        &run[..],
+    ];
+    let arguments = [&arguments.concat()[..], &["--beside", "redis,postgresql"]].concat();
+    let report = report(&scratch, "http", &arguments);
+    let updates = &report[0];
+    let found = callers(&updates["figures"]);
+    let left_out = updates["left_out"].as_array().unwrap();
+    let is_left_out = |name: &str| {
+        let mut left_out = left_out.iter().map(|why| why.as_str().unwrap());
+        left_out.any(|why| why.starts_with(&format!("{name} is left out: ")))
+    };
+    for name in ["Redis always", "PostgreSQL"] {
+        for connections in [1, 5] {
+            let took_part = found.contains(&(name.to_owned(), connections));
+            assert!(took_part != is_left_out(name), "{name}: {updates}");
+        }
+        let version = updates["versions"][name].as_str();
+        assert_eq!(version.is_none(), is_left_out(name), "{name}: {updates}");
+    }
+    let has_redis = Command::new("redis-server")
+        .arg("--version")
+        .output()
+        .is_ok();
+    assert_eq!(has_redis, !is_left_out("Redis always"), "{left_out:?}");
+    let ours = found.iter().filter(|(name, _)| name == "syncline serve");
+    assert_eq!(
+        updates["ratios"].as_array().unwrap().len(),
+        found.len() - ours.count()
+    );
+}
+
+#[test]
+fn what_is_not_installed_is_left_out_with_the_name_of_its_package() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = server();
+    let output = Command::new(env!("CARGO_BIN_EXE_syncline-bench"))
+        .args([
+            "http",
+            "--connections",
+            "1",
+            "--identities",
+            "64",
+            "--requests",
+            "2",
+        ])
+        .args(["--http-rounds", "1", "--rates", "50", "--beside", "redis"])
+        .args(["--server", server.to_str().unwrap(), "--data"])
+        .arg(scratch.path().join("data"))
+        .arg("--report")
+        .arg(scratch.path().join("report"))
+        .env("PATH", scratch.path())
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{told}");
+    let why = "Redis always is left out: there is no redis-server in the PATH; on Debian the \
+               package redis-server has it";
+    assert!(told.contains(why), "{told}");
 }
 
 #[test]
@@ -247,7 +359,7 @@ fn bulk_moves_the_same_bytes_through_every_store() {
     let report = report(&scratch, "bulk", &sizes);
     let outcomes = report.as_array().unwrap();
     // The raw writer has nothing to follow or to export.
-    assert_eq!(outcomes.len(), 5 * 7 - 2);
+    assert_eq!(outcomes.len(), 5 * (2 + STORES) - 2);
     for outcome in outcomes {
         assert!(
             outcome["rate"]["median"].as_f64().unwrap() > 0.0,
@@ -303,6 +415,15 @@ fn upkeep_opens_cleans_and_finds_everything_again() {
             .as_u64()
             .unwrap();
         assert!(late > 1000, "{late}");
+    }
+    let beside = report["opening"]["beside"].as_array().unwrap();
+    // Every other store as often as the engine has stores of many datasets to an identity.
+    assert_eq!(beside.len(), 2 * STORES);
+    for store in beside {
+        assert_eq!(store["tail"], 5000, "{store}");
+        for stage in ["closed", "killed_soon", "killed_late"] {
+            assert!(store[stage]["median"].as_f64().unwrap() > 0.0, "{store}");
+        }
     }
     let mixes = report["amplification"].as_array().unwrap();
     let retired = mixes

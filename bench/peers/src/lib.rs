@@ -10,6 +10,8 @@ use std::path::Path;
 mod fjall;
 mod lmdb;
 mod redb;
+#[cfg(feature = "rocksdb")]
+mod rocksdb;
 mod sled;
 mod sqlite;
 
@@ -128,7 +130,18 @@ pub trait Look {
 pub const UNSYNCED: &str = "lmdb-unsynced";
 
 /// The names of all stores that keep what they acknowledge.
-pub const NAMES: [&str; 5] = ["redb", "fjall", "sled", "sqlite", "lmdb"];
+pub const NAMES: [&str; COUNT] = [
+    "redb",
+    "fjall",
+    "sled",
+    "sqlite",
+    "lmdb",
+    #[cfg(feature = "rocksdb")]
+    "rocksdb",
+];
+
+/// RocksDB takes long to build, so it is there only where it is asked for.
+const COUNT: usize = if cfg!(feature = "rocksdb") { 6 } else { 5 };
 
 /// Opens a store in a directory, or begins one.
 ///
@@ -142,6 +155,8 @@ pub fn open(name: &str, directory: &Path) -> Result<Box<dyn Peer>> {
         "sled" => Box::new(sled::Sled::open(directory)?),
         "sqlite" => Box::new(sqlite::Sqlite::open(directory)?),
         "lmdb" => Box::new(lmdb::Lmdb::open(directory)?),
+        #[cfg(feature = "rocksdb")]
+        "rocksdb" => Box::new(rocksdb::Rocksdb::open(directory)?),
         UNSYNCED => Box::new(lmdb::Lmdb::open_unsynced(directory)?),
         _ => return Err(format!("no peer is called {name}; there are {NAMES:?}").into()),
     })

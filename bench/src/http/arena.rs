@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
-use super::Sizes;
+use super::{Beside, Sizes};
 use crate::contestant::Totals;
 use crate::failure::{Result, fail};
 use crate::figure::{Sample, Series};
 use crate::load::{self, Account, Answered, Pace, Plan};
+use crate::rivals::Rival;
 use crate::server::Server;
 use crate::{processor, progress};
 
@@ -25,6 +26,8 @@ pub enum Work {
     Update,
     /// Listings of what is new.
     List,
+    /// A listing, and an update with its session token.
+    Pair,
 }
 
 /// The real server and its data.
@@ -50,43 +53,94 @@ impl Arena {
         })
     }
 
-    /// A row of series for each number of connections, the real server's first.
+    /// On which everything of this run waits.
+    pub(super) fn runtime(&self) -> &Runtime {
+        &self.runtime
+    }
+
+    /// A row of series for each number of connections, the real server's first. Servers of others
+    /// take part in what they can do, which is to update.
     pub(super) fn measure(
         &self,
         work: Work,
         connections: &[usize],
         sizes: &Sizes,
+        beside: &mut Beside,
     ) -> Result<Vec<Vec<Series>>> {
-        let bytes = self.equal_answer(work)?;
-        let mut bare = Vec::new();
-        if work == Work::Update {
-            let log = self.directory.join("group.log");
-            bare.push((LOGGED, Server::echo(bytes, Some(&log))?));
-        }
-        bare.push((ECHO, Server::echo(bytes, None)?));
-        let bar = progress::bar("http", sizes.rounds * connections.len() * (1 + bare.len()));
+        let bare = self.bare(work, beside)?;
+        let rivals = match work {
+            Work::Update => &mut beside.rivals[..],
+            Work::List | Work::Pair => &mut [],
+        };
+        let contestants = 1 + bare.len() + rivals.len();
+        let bar = progress::bar("http", sizes.rounds * connections.len() * contestants);
         let mut rows = Vec::new();
         for &connections in connections {
-            let names = std::iter::once(SERVER).chain(bare.iter().map(|(name, _)| *name));
+            let names = std::iter::once(SERVER)
+                .chain(bare.iter().map(|(name, _)| *name))
+                .chain(rivals.iter().map(|rival| rival.kind.name()));
             let mut row: Vec<_> = names.map(|name| Series::new(name, connections)).collect();
             for _ in 0..sizes.rounds {
-                bar.set_message(format!("prepares for {connections} connections"));
-                let plan = self.plan(work, connections, sizes.requests(connections))?;
-                bar.set_message(format!("{SERVER}, {connections} connections"));
-                let sample = self.serve(work, plan.clone(), Pace::Closed)?;
-                row[0].samples.push(sample);
-                bar.inc(1);
-                for (series, (name, server)) in row[1..].iter_mut().zip(&bare) {
-                    bar.set_message(format!("{name}, {connections} connections"));
-                    let sample = self.turn(server, plan.clone(), Pace::Closed)?;
+                bar.set_message(format!("{connections} connections"));
+                let samples = self.round(work, connections, sizes, &bare, rivals, &bar)?;
+                for (series, sample) in row.iter_mut().zip(samples) {
                     series.samples.push(sample);
-                    bar.inc(1);
                 }
             }
             rows.push(row);
         }
         bar.finish_and_clear();
         Ok(rows)
+    }
+
+    /// The bare servers that were asked for and can do this.
+    fn bare(&self, work: Work, beside: &Beside) -> Result<Vec<(&'static str, Server)>> {
+        let bytes = self.equal_answer(work)?;
+        let mut bare = Vec::new();
+        if beside.log && work != Work::List {
+            // Where an earlier one was, which has ended.
+            let log = self.directory.join("group.log");
+            if log.exists() {
+                std::fs::remove_file(&log)?;
+            }
+            bare.push((LOGGED, Server::echo(bytes, Some(&log))?));
+        }
+        if beside.echo {
+            bare.push((ECHO, Server::echo(bytes, None)?));
+        }
+        Ok(bare)
+    }
+
+    /// Everybody's turn, in the order of the row.
+    fn round(
+        &self,
+        work: Work,
+        connections: usize,
+        sizes: &Sizes,
+        bare: &[(&'static str, Server)],
+        rivals: &mut [Rival],
+        bar: &indicatif::ProgressBar,
+    ) -> Result<Vec<Sample>> {
+        let requests = sizes.requests(connections);
+        let plan = self.plan(work, connections, requests)?;
+        let blind = match work {
+            Work::Pair => self
+                .runtime
+                .block_on(load::blind(&self.account, plan.clone()))?,
+            Work::Update | Work::List => plan.clone(),
+        };
+        let mut samples = vec![self.serve(work, plan, Pace::Closed)?];
+        bar.inc(1);
+        for (_, server) in bare {
+            samples.push(self.turn(server, blind.clone(), Pace::Closed)?);
+            bar.inc(1);
+        }
+        for rival in rivals {
+            let turn = rival.turn(connections, requests);
+            samples.push(self.runtime.block_on(turn)?);
+            bar.inc(1);
+        }
+        Ok(samples)
     }
 
     /// The server's updates at fixed rates, a series each.
@@ -122,6 +176,7 @@ impl Arena {
             Work::List => self
                 .runtime
                 .block_on(load::listings(account, connections, requests)),
+            Work::Pair => load::pairs(account, connections, requests),
         }
     }
 
@@ -136,7 +191,7 @@ impl Arena {
         let sample = self.turn(&self.server, plan, pace)?;
         let rise = self.counted()? - before;
         let updated = match work {
-            Work::Update => sample.latencies.count(),
+            Work::Update | Work::Pair => sample.latencies.count(),
             Work::List => 0,
         };
         if rise != updated {
@@ -165,8 +220,12 @@ impl Arena {
     }
 
     /// Bytes of the body with which an echo's answer is as long as a real one, header block
-    /// included.
+    /// included; of a pair's two, the mean.
     fn equal_answer(&self, work: Work) -> Result<usize> {
+        if work == Work::Pair {
+            let both = self.equal_answer(Work::List)? + self.equal_answer(Work::Update)?;
+            return Ok(both / 2);
+        }
         let plan = self.plan(work, 1, 1)?;
         let bytes = |address, plan| {
             let run = load::run(&self.account, address, plan, Pace::Closed);

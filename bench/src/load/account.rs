@@ -41,6 +41,8 @@ struct Path {
 pub struct Listed {
     pub sync_count: u64,
     pub token: String,
+    /// Of the only record, if there is one.
+    pub value: Option<String>,
 }
 
 impl Account {
@@ -65,8 +67,9 @@ impl Account {
             account
                 .datasets
                 .push(Place::new(&pool, &text(&guest, "IdentityId")?));
-            let Listed { sync_count, token } =
-                account.list(&mut connection, &mut signer, dataset).await?;
+            let Listed {
+                sync_count, token, ..
+            } = account.list(&mut connection, &mut signer, dataset).await?;
             let body = update_body(&Update {
                 dataset,
                 sync_count,
@@ -117,6 +120,7 @@ impl Account {
         Ok(Listed {
             sync_count: sync_count.ok_or("a listing has no DatasetSyncCount")?,
             token: text(&listed, "SyncSessionToken")?,
+            value: listed["Records"][0]["Value"].as_str().map(str::to_owned),
         })
     }
 }

@@ -34,7 +34,11 @@ impl One {
 
     /// A store, with nothing in it if it is new.
     pub fn open(name: &'static str, directory: &Path) -> Result<Self> {
-        let peer = open(name, directory)?;
+        Self::over(name, directory, open(name, directory)?)
+    }
+
+    /// A store that is open already.
+    pub fn over(name: &'static str, directory: &Path, peer: Box<dyn Peer>) -> Result<Self> {
         let mut last = 0;
         peer.read(&mut |look| {
             last = last_sequence(look)?;

@@ -3,6 +3,8 @@
 //! Every store is filled and closed in one process; then, each time in a fresh one, opened and
 //! closed, and opened after it was changed and killed. The files are in the page cache.
 
+mod beside;
+
 use std::num::NonZeroU16;
 use std::path::Path;
 
@@ -39,10 +41,25 @@ struct Outcome {
     export: Flow,
     /// Resident memory of a store with nothing in it.
     empty_resident: u64,
+    #[serde(flatten)]
+    openings: Openings,
+}
+
+/// How a store was opened, each time in a fresh process.
+#[derive(Serialize, Default)]
+struct Openings {
     closed: Vec<Seen>,
     /// Killed soon after a checkpoint, and shortly before the next one.
     killed_soon: Vec<Seen>,
     killed_late: Vec<Seen>,
+    /// Updates that were made in one go before it was late.
+    tail: u64,
+}
+
+/// A store, and whose it is if not the engine's.
+struct Subject<'a> {
+    shape: &'a Shape,
+    peer: Option<&'a str>,
 }
 
 /// What a dataset and an identity take in memory.
@@ -86,7 +103,8 @@ pub fn run(shared: &Shared, options: &UpkeepOptions) -> Result<serde_json::Value
     bar.finish_and_clear();
     let memory = memory(&outcomes);
     tell(&outcomes, memory.as_ref())?;
-    Ok(json!({ "stores": outcomes, "memory": memory }))
+    let beside = beside::run(shared, &options.open_peers, rounds, &outcomes)?;
+    Ok(json!({ "stores": outcomes, "memory": memory, "beside": beside }))
 }
 
 fn measure(
@@ -96,24 +114,26 @@ fn measure(
     (rounds, tail): (u16, Option<u64>),
     bar: &indicatif::ProgressBar,
 ) -> Result<Outcome> {
-    let shape = Shape {
-        store: scratch.join("store"),
-        identities: datasets.div_ceil(each),
-        datasets: each,
-        records: 1,
-        cache_bytes: CACHE_BYTES,
-    };
+    let shape = shape(scratch, datasets, each);
     let empty = Shape {
         store: scratch.join("empty"),
         identities: 0,
         datasets: 0,
         ..shape.clone()
     };
-    let empty = stage(Task::OpenAndClose, &empty, 0, None)?.ended()?;
+    let subject = Subject {
+        shape: &shape,
+        peer: None,
+    };
+    let empty = Subject {
+        shape: &empty,
+        peer: None,
+    };
+    let empty = empty.stage(Task::OpenAndClose, 0, None)?.ended()?;
     bar.set_message(format!("{datasets} datasets, filling"));
-    let filled = stage(Task::Fill, &shape, 0, None)?.ended()?;
+    let filled = subject.stage(Task::Fill, 0, None)?.ended()?;
     bar.inc(1);
-    let mut outcome = Outcome {
+    Ok(Outcome {
         datasets: (shape.identities * each) as u64,
         identities: shape.identities as u64,
         id_bytes: workload::numbered(0, 0)?.identity.as_str().len() as u64
@@ -124,52 +144,78 @@ fn measure(
         feed: filled.feed,
         export: filled.export,
         empty_resident: empty.resident,
-        closed: Vec::new(),
-        killed_soon: Vec::new(),
-        killed_late: Vec::new(),
-    };
-    for _ in 0..rounds {
-        bar.set_message(format!("{datasets} datasets, closed"));
-        let seen = stage(Task::OpenAndClose, &shape, 0, None)?.ended()?;
-        if !seen.clean || seen.replayed_commits > 0 {
-            return fail("the store does not know that it was closed");
-        }
-        outcome.closed.push(seen);
-        bar.inc(1);
-    }
-    let mut updated = 0;
-    // First with little log behind the checkpoint, then with as much as there can be.
-    for round in 0..2 * rounds {
-        bar.set_message(format!("{datasets} datasets, killed"));
-        let more = if round == rounds { tail } else { Some(MORE) };
-        updated += stage(Task::Change, &shape, updated, more)?
-            .killed()?
-            .updates;
-        let seen = stage(Task::Open, &shape, updated, None)?.killed()?;
-        if seen.replayed_commits != updated {
-            let replayed = seen.replayed_commits;
-            return fail(format!(
-                "{updated} commits came after the checkpoint, {replayed} were replayed"
-            ));
-        }
-        if round < rounds {
-            outcome.killed_soon.push(seen);
-        } else {
-            outcome.killed_late.push(seen);
-        }
-        bar.inc(1);
-    }
-    Ok(outcome)
+        openings: subject.open_often(rounds, tail, bar)?,
+    })
 }
 
-fn stage(task: Task, shape: &Shape, updated: u64, updates: Option<u64>) -> Result<Fresh<Seen>> {
-    let name = task
-        .to_possible_value()
-        .map_or_else(String::new, |value| value.get_name().to_owned());
-    let mut arguments = vec!["upkeep-stage".to_owned(), name];
-    arguments.push(format!("--updated={updated}"));
-    arguments.extend(updates.map(|updates| format!("--updates={updates}")));
-    Fresh::start(&arguments, shape)
+fn shape(scratch: &Path, datasets: usize, each: usize) -> Shape {
+    Shape {
+        store: scratch.join("store"),
+        identities: datasets.div_ceil(each),
+        datasets: each,
+        records: 1,
+        cache_bytes: CACHE_BYTES,
+    }
+}
+
+impl Subject<'_> {
+    /// Opens what was filled: after it was closed, and after it was changed and killed, first with
+    /// little log behind the checkpoint, then with much. Without a number of updates for that there
+    /// are as many as there can be.
+    fn open_often(
+        &self,
+        rounds: u16,
+        tail: Option<u64>,
+        bar: &indicatif::ProgressBar,
+    ) -> Result<Openings> {
+        let name = self.peer.unwrap_or("the engine");
+        let all = self.shape.identities * self.shape.datasets;
+        let mut openings = Openings::default();
+        for _ in 0..rounds {
+            bar.set_message(format!("{name}, {all} datasets, closed"));
+            let seen = self.stage(Task::OpenAndClose, 0, None)?.ended()?;
+            if self.peer.is_none() && (!seen.clean || seen.replayed_commits > 0) {
+                return fail("the store does not know that it was closed");
+            }
+            openings.closed.push(seen);
+            bar.inc(1);
+        }
+        let mut updated = 0;
+        for round in 0..2 * rounds {
+            bar.set_message(format!("{name}, {all} datasets, killed"));
+            let more = if round == rounds { tail } else { Some(MORE) };
+            let made = self.stage(Task::Change, updated, more)?.killed()?.updates;
+            updated += made;
+            if round == rounds {
+                openings.tail = made;
+            }
+            let seen = self.stage(Task::Open, updated, None)?.killed()?;
+            if self.peer.is_none() && seen.replayed_commits != updated {
+                let replayed = seen.replayed_commits;
+                return fail(format!(
+                    "{updated} commits came after the checkpoint, {replayed} were replayed"
+                ));
+            }
+            if round < rounds {
+                openings.killed_soon.push(seen);
+            } else {
+                openings.killed_late.push(seen);
+            }
+            bar.inc(1);
+        }
+        Ok(openings)
+    }
+
+    fn stage(&self, task: Task, updated: u64, updates: Option<u64>) -> Result<Fresh<Seen>> {
+        let name = task
+            .to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned());
+        let mut arguments = vec!["upkeep-stage".to_owned(), name];
+        arguments.push(format!("--updated={updated}"));
+        arguments.extend(updates.map(|updates| format!("--updates={updates}")));
+        arguments.extend(self.peer.map(|peer| format!("--peer={peer}")));
+        Fresh::start(&arguments, self.shape)
+    }
 }
 
 fn newest_checkpoint(store: &Path) -> Result<u64> {
@@ -186,7 +232,8 @@ impl Outcome {
     /// Resident memory beside an empty store's, the cache and ids.
     fn resident(&self) -> f64 {
         let median = Spread::of(
-            self.closed
+            self.openings
+                .closed
                 .iter()
                 .map(|seen| seen.resident.saturating_sub(seen.cache_bytes) as f64),
         );
@@ -194,16 +241,14 @@ impl Outcome {
     }
 
     fn row(&self) -> Vec<String> {
-        let seconds = |seen: &[Seen]| Spread::of(seen.iter().map(|seen| seen.seconds));
-        let (closed, soon) = (seconds(&self.closed), seconds(&self.killed_soon));
-        let late = seconds(&self.killed_late);
-        let told = |spread: &Spread| {
-            format!(
-                "{:.2} ({:.2}..{:.2})",
-                spread.median, spread.least, spread.most
-            )
-        };
-        let most = |part: fn(&Seen) -> u64| self.killed_late.iter().map(part).max().unwrap_or(0);
+        let Openings {
+            closed,
+            killed_soon,
+            killed_late,
+            ..
+        } = &self.openings;
+        let most = |part: fn(&Seen) -> u64| killed_late.iter().map(part).max().unwrap_or(0);
+        let late = seconds(killed_late);
         let residents = |seen: &[Seen]| {
             let median = Spread::of(seen.iter().map(|seen| seen.resident as f64)).median;
             format!("{:.1}", median / 1e6)
@@ -215,18 +260,30 @@ impl Outcome {
                 self.datasets / self.identities.max(1)
             ),
             mb(self.checkpoint_bytes),
-            told(&closed),
-            told(&soon),
+            told(&seconds(closed)),
+            told(&seconds(killed_soon)),
             told(&late),
             mb(most(|seen| seen.replayed_bytes)),
-            format!("{:.2}", late.median / closed.median),
-            residents(&self.closed),
+            format!("{:.2}", late.median / seconds(closed).median),
+            residents(closed),
             mb(most(|seen| seen.resident_most)),
             format!("{:.0}", self.checkpoint.mb_per_second()),
             format!("{:.0}", self.feed.mb_per_second()),
             format!("{:.0}", self.export.mb_per_second()),
         ]
     }
+}
+
+/// How long opening took.
+fn seconds(seen: &[Seen]) -> Spread {
+    Spread::of(seen.iter().map(|seen| seen.seconds))
+}
+
+fn told(spread: &Spread) -> String {
+    format!(
+        "{:.3} ({:.3}..{:.3})",
+        spread.median, spread.least, spread.most
+    )
 }
 
 /// Two stores of different shape tell datasets from identities.

@@ -11,12 +11,12 @@ use syncline_engine::{
 use crate::arguments::{Shape, StageOptions, Task};
 use crate::failure::{Result, fail};
 use crate::workload::{self, Dice, KEY};
-use crate::{fresh, processor, progress};
+use crate::{fresh, peers, processor, progress};
 
 /// Commits that are handed over at a time.
-const CHUNK: usize = 1000;
+pub const CHUNK: usize = 1000;
 /// Datasets that are read after opening, to see that it is the store that was written.
-const LOOKS: usize = 1000;
+pub const LOOKS: usize = 1000;
 /// How much log a store has behind its checkpoint at most before it is killed, in hundredths of
 /// what would make the next one due.
 const TAIL_PERCENT: u64 = 90;
@@ -62,6 +62,9 @@ impl Flow {
 }
 
 pub fn run(options: &StageOptions) -> Result<()> {
+    if let Some(peer) = &options.peer {
+        return peers::stage::run(peer, options);
+    }
     let shape = &options.shape;
     let began = Instant::now();
     let engine = Engine::open(&shape.store, shape.options())?;
@@ -256,6 +259,13 @@ fn size(record: &Record) -> u64 {
     (record.key.as_str().len() + value.len()) as u64
 }
 
+/// The count that a dataset has after all updates.
+pub fn count_of(options: &StageOptions, dataset: usize) -> u64 {
+    let all = (options.shape.identities * options.shape.datasets) as u64;
+    let more = u64::from((dataset as u64) < options.updated % all);
+    1 + options.updated / all + more
+}
+
 /// Reads some datasets, and fails if one is not as it was acknowledged.
 fn verify(engine: &Engine, options: &StageOptions) -> Result<()> {
     let shape = &options.shape;
@@ -269,8 +279,7 @@ fn verify(engine: &Engine, options: &StageOptions) -> Result<()> {
     let mut dice = Dice::new(all);
     for _ in 0..LOOKS.min(all) {
         let dataset = dice.roll(all);
-        let more = u64::from((dataset as u64) < options.updated % all as u64);
-        let count = 1 + options.updated / all as u64 + more;
+        let count = count_of(options, dataset);
         let id = id(shape, dataset)?;
         let listed = engine.reader().list(&id, &Listing::default())?;
         let wanted = workload::value(dataset, count);
