@@ -1,5 +1,5 @@
-//! How much room a request takes while it is answered. All of it is moved some times on the way, and
-//! every connection under load has that much.
+//! How much room a request takes while it is answered. All of it is moved some times on the way,
+//! and every connection under load has that much.
 
 use hyper::Request;
 use hyper::body::Incoming;
