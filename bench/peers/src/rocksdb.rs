@@ -2,19 +2,19 @@
 //! log, synced when it ends.
 //!
 //! One transaction at a time, as everywhere here. They could run side by side, but all of them
-//! write the row of their pool, and would wait for each other's sync on its lock.
+//! write the row of their pool, and would wait for each other's sync on its lock. So nothing is
+//! needed of RocksDB's own transactions, which cost more than a batch.
 
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, OptimisticTransactionDB,
-    OptimisticTransactionOptions, Options, SnapshotWithThreadMode, Transaction, WriteOptions,
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, Options, Snapshot,
+    WriteBatch, WriteOptions,
 };
 
 use crate::{Look, Peer, Reads, Result, Rows, Table, Visit, Work};
-
-type Database = OptimisticTransactionDB;
 
 /// As much as SQLite has.
 const CACHE_BYTES: usize = 256 << 20;
@@ -22,18 +22,20 @@ const CACHE_BYTES: usize = 256 << 20;
 const FILTER_BITS: f64 = 10.0;
 
 pub(crate) struct Rocksdb {
-    database: Database,
+    database: DB,
     writer: Mutex<()>,
 }
 
 struct Writing<'t> {
-    transaction: Transaction<'t, Database>,
-    database: &'t Database,
+    database: &'t DB,
+    batch: WriteBatch,
+    /// What the batch gives each key of each table, to be read before it is written.
+    given: [HashMap<Vec<u8>, Vec<u8>>; 5],
 }
 
 struct Reading<'t> {
-    snapshot: SnapshotWithThreadMode<'t, Database>,
-    database: &'t Database,
+    snapshot: Snapshot<'t>,
+    database: &'t DB,
 }
 
 fn options() -> Options {
@@ -50,7 +52,7 @@ fn options() -> Options {
     options
 }
 
-fn table(database: &Database, table: Table) -> Result<&ColumnFamily> {
+fn table(database: &DB, table: Table) -> Result<&ColumnFamily> {
     let found = database.cf_handle(table.name());
     Ok(found.ok_or_else(|| format!("there is no table {}", table.name()))?)
 }
@@ -63,7 +65,7 @@ impl Rocksdb {
             ColumnFamilyDescriptor::new(table.name(), options.clone())
         });
         Ok(Self {
-            database: Database::open_cf_descriptors(&options, directory, tables)?,
+            database: DB::open_cf_descriptors(&options, directory, tables)?,
             writer: Mutex::new(()),
         })
     }
@@ -74,13 +76,13 @@ impl Peer for Rocksdb {
         let _alone = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let mut synced = WriteOptions::default();
         synced.set_sync(true);
-        let usual = OptimisticTransactionOptions::default();
         let mut writing = Writing {
-            transaction: self.database.transaction_opt(&synced, &usual),
             database: &self.database,
+            batch: WriteBatch::default(),
+            given: Default::default(),
         };
         work(&mut writing)?;
-        Ok(writing.transaction.commit()?)
+        Ok(self.database.write_opt(writing.batch, &synced)?)
     }
 
     fn read(&self, work: &mut Reads<'_>) -> Result<()> {
@@ -93,13 +95,16 @@ impl Peer for Rocksdb {
 
 impl Rows for Writing<'_> {
     fn get(&mut self, of: Table, key: &[u8]) -> Result<Option<Vec<u8>>> {
-        Ok(self.transaction.get_cf(table(self.database, of)?, key)?)
+        if let Some(value) = self.given[of.number()].get(key) {
+            return Ok(Some(value.clone()));
+        }
+        Ok(self.database.get_cf(table(self.database, of)?, key)?)
     }
 
     fn put(&mut self, of: Table, key: &[u8], value: &[u8]) -> Result<()> {
-        Ok(self
-            .transaction
-            .put_cf(table(self.database, of)?, key, value)?)
+        self.batch.put_cf(table(self.database, of)?, key, value);
+        self.given[of.number()].insert(key.to_vec(), value.to_vec());
+        Ok(())
     }
 }
 

@@ -331,7 +331,7 @@ async fn a_function_of_lambda_is_invoked_as_lambda_wants_it() {
     let answer = scene.update(&json!([write("a", "1", 0)])).await;
     assert_eq!(told(&answer), json!([["a", "1", 1]]));
     let seen = scene.function.seen().remove(0);
-    let path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus%2Deast%2D1%3A000000000000\
+    let path = "/2015-03-31/functions/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000\
                 %3Afunction%3Acheck/invocations";
     assert_eq!(seen.path, path);
     assert_eq!(
