@@ -6,9 +6,10 @@
 //! answered again. The map forgets sessions whose tokens have expired, and when it is full
 //! the oldest: that is safe, since the compare of each record still decides.
 //!
-//! Sessions are forgotten by generations, each with maps of its own. In one map from which they were
-//! removed one by one, places of removed ones would count until it is made anew, twice as large.
-//! Small maps are made anew in no time, and leave to the next generation just the memory it needs.
+//! Sessions are forgotten by generations, each with maps of its own. In one map from which they
+//! were removed one by one, places of removed ones would count until it is made anew, twice as
+//! large. Small maps are made anew in no time, and leave to the next generation just the memory it
+//! needs.
 
 use std::collections::VecDeque;
 use std::collections::hash_map::{Entry, HashMap};
