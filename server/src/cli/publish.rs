@@ -275,12 +275,16 @@ impl Sending {
     fn put(&mut self, advice: &str) -> Result<(), Box<dyn Error>> {
         let batch = std::mem::take(&mut self.batch);
         self.bytes = 0;
-        if batch.is_empty() || self.offer(&batch, advice)?.is_none() {
+        // One by itself is offered once.
+        if batch.is_empty() || batch.len() > 1 && self.offer(&batch, advice)?.is_none() {
             return Ok(());
         }
         for parcel in batch.chunks(1) {
             if let Some(reason) = self.offer(parcel, advice)? {
-                self.aside.add(&parcel[0], &reason)?;
+                let added = self.aside.add(&parcel[0], &reason);
+                added.map_err(|error| {
+                    format!("after {} events: {}; {advice}", self.sent, Chain(&error))
+                })?;
                 self.set_aside += 1;
                 self.bar
                     .println(format!("refused: {}: {reason}", parcel[0].id));

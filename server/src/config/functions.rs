@@ -139,8 +139,9 @@ impl Section {
 pub(super) fn address(url: String) -> Result<String, String> {
     let uri = url.parse::<Uri>().ok();
     let authority = uri.as_ref().and_then(Uri::authority);
-    if authority.is_some_and(|authority| authority.as_str().contains('@')) {
-        // Not quoted: it holds a secret.
+    let names_user = authority.is_some_and(|authority| authority.as_str().contains('@'));
+    if names_user || authority.is_none() && url.contains('@') {
+        // Not quoted: it may hold a secret.
         return Err("it must not hold a name or a password: they would not be sent".to_owned());
     }
     let scheme = uri.as_ref().and_then(Uri::scheme_str);
@@ -193,6 +194,7 @@ mod tests {
             ("url = \"h/f\"", "must be http://"),
             ("url = \"ftp://h/f\"", "must be http://"),
             ("url = \"http://u:p@h/f\"", "must not hold a name"),
+            ("url = \"http://u:p w@h/f\"", "must not hold a name"),
             ("url = \"http://h\"\nsecret = \"\"", "must not be empty"),
             ("url = \"http://h\"\nregion = \"r\"", "region needs type"),
             ("url = \"http://h\"\nconcurrency = 0", "between 1 and 4096"),

@@ -40,7 +40,7 @@ impl TriggerFigures {
         };
         self.calls.get_or_create(&labels).inc();
         let label = FunctionLabel { function };
-        // Who was turned away here took no time.
+        // Who was turned away took no time to speak of.
         if !matches!(outcome, "down" | "throttled") {
             let seconds = self.seconds.get_or_create(&label);
             seconds.observe(elapsed.as_secs_f64());

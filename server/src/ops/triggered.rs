@@ -191,7 +191,8 @@ fn merge(mut reply: Reply, stored: &HashMap<&str, RecordRef<'_>>, patches: &[Pat
     for patch in patches {
         let Some(returned) = reply.records.remove(&patch.key) else {
             left_out.push(patch.key.clone());
-            changed = true;
+            // What was to go stays, and takes room.
+            changed |= patch.op == PatchOp::Remove;
             continue;
         };
         let op = op_of(returned);
