@@ -16,7 +16,7 @@ use crate::queue::Submission;
 use crate::state::{Place, State};
 use crate::store::Store;
 use crate::tail::{Flush, Staged, Tail};
-use crate::ticket::{Answer, Rest, Ticket};
+use crate::ticket::{Answer, Gate};
 use crate::types::{DatasetId, Location, Timestamp, invalid};
 
 /// Memory of the pages that a batch makes after which it takes no further commit.
@@ -58,6 +58,8 @@ pub(crate) struct Ready {
     pub(crate) batch: Batch,
     /// `None` if it has refusals only.
     pub(crate) flush: Option<Flush>,
+    /// To be opened when it is answered.
+    pub(crate) gate: Arc<Gate>,
 }
 
 /// A commit that is staged.
@@ -111,10 +113,7 @@ impl Planner {
     ) -> Result<(), Fault> {
         let before = self.batch.answers.len();
         while let Some(submission) = self.batch.submissions.get(self.batch.answers.len()) {
-            let is_long = self.batch.answers.len() >= BATCH_SUBMISSIONS_MAX
-                || self.tail.staged() >= BATCH_BYTES
-                || self.page_bytes >= PAGE_BYTES;
-            if is_long {
+            if self.tail.staged() >= BATCH_BYTES || self.page_bytes >= PAGE_BYTES {
                 self.full = true;
                 break;
             }
@@ -186,14 +185,15 @@ impl Planner {
         self.draft = Draft::behind(self.draft.state());
     }
 
-    /// Ends the batch; gives also what those behind it go by until it is durable. All before it
-    /// must be durable.
-    pub(crate) fn end_batch(&mut self) -> (Ready, Draft) {
+    /// Ends the batch, whose submissions wait at a gate; gives also what those behind it go by until
+    /// it is durable. All before it must be durable.
+    pub(crate) fn end_batch(&mut self, gate: Arc<Gate>) -> (Ready, Draft) {
         let behind = Draft::behind(self.draft.state());
         (self.full, self.page_bytes) = (false, 0);
         let ready = Ready {
             batch: std::mem::take(&mut self.batch),
             flush: self.tail.hand_over(),
+            gate,
         };
         (ready, std::mem::replace(&mut self.draft, behind))
     }
@@ -207,26 +207,9 @@ impl Batch {
             match answer {
                 Ok(_) => *answer = Err(fault.clone().into()),
                 Err(Error::Fault(_)) => {}
-                Err(_) => *answer = Err(Fault::halted(&fault.reason()).into()),
+                Err(_) => *answer = Err(Error::halted(&fault.reason())),
             }
         }
-    }
-
-    /// The answers, and what they leave over.
-    pub(crate) fn answered(self) -> impl Iterator<Item = (Arc<Ticket>, Answer, Rest)> {
-        let staged = self.staged.into_iter().map(Some);
-        let staged = staged.chain(std::iter::repeat_with(|| None));
-        let submissions = self.submissions.into_iter();
-        let answers = submissions.zip(self.answers).zip(staged);
-        answers.map(|((submission, answer), staged)| {
-            let Submission {
-                proposal,
-                ticket,
-                pages,
-                ..
-            } = submission;
-            (ticket, answer, Box::new((proposal, pages, staged)) as Rest)
-        })
     }
 
     /// Makes durable commits true for everyone.

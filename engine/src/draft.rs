@@ -41,35 +41,41 @@ struct Gone {
 }
 
 impl Below<'_> {
-    fn key(&self, key: &MetadataKey) -> Option<&Place> {
-        let Some(written) = self.written else {
-            return self.durable.metadata.get(key);
-        };
-        match written.state.metadata.get(key) {
-            None if !written.gone.keys.contains(key) => self.durable.metadata.get(key),
-            found => found,
+    /// What is found in the draft, or where that neither has it nor took it away, in what is
+    /// durable.
+    fn newest<'a, T>(
+        &'a self,
+        find: impl Fn(&'a State) -> Option<&'a T>,
+        is_gone: impl Fn(&Gone) -> bool,
+    ) -> Option<&'a T> {
+        if let Some(Draft { state, gone, .. }) = self.written {
+            let found = find(state);
+            if found.is_some() || is_gone(gone) {
+                return found;
+            }
         }
+        find(self.durable)
+    }
+
+    fn key(&self, key: &MetadataKey) -> Option<&Place> {
+        self.newest(
+            |state| state.metadata.get(key),
+            |gone| gone.keys.contains(key),
+        )
     }
 
     fn pool(&self, pool: &PoolId) -> Option<&Pool> {
-        let Some(written) = self.written else {
-            return self.durable.pools.get(pool);
-        };
-        match written.state.pools.get(pool) {
-            None if !written.gone.pools.contains(pool) => self.durable.pools.get(pool),
-            found => found,
-        }
+        self.newest(
+            |state| state.pools.get(pool),
+            |gone| gone.pools.contains(pool),
+        )
     }
 
     fn identity(&self, pool: PoolId, identity: IdentityId) -> Option<&Identity> {
-        let Some(Draft { state, gone, .. }) = self.written else {
-            return self.durable.identity(&pool, &identity);
-        };
-        let is_gone = || gone.pools.contains(&pool) || gone.identities.contains(&(pool, identity));
-        match state.identity(&pool, &identity) {
-            None if !is_gone() => self.durable.identity(&pool, &identity),
-            found => found,
-        }
+        self.newest(
+            |state| state.identity(&pool, &identity),
+            |gone| gone.pools.contains(&pool) || gone.identities.contains(&(pool, identity)),
+        )
     }
 }
 

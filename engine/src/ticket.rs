@@ -23,14 +23,9 @@ pub(crate) struct Ticket {
     answered: Condvar,
 }
 
-/// What an answer leaves over. Memory is given back cheapest by the thread that took it.
-pub(crate) type Rest = Box<dyn Send>;
-
 #[derive(Default)]
 struct Slot {
     answer: Option<Answer>,
-    /// To be dropped by who takes the answer.
-    rest: Option<Rest>,
     waker: Option<Waker>,
     /// The end of the batch that most likely brings the answer.
     gate: Option<Arc<Gate>>,
@@ -50,13 +45,12 @@ impl Ticket {
 
     /// Gives the answer; whoever waits at the gate of the batch goes on once that is open. Only the
     /// first one counts.
-    pub(crate) fn answer(&self, answer: Answer, rest: Option<Rest>) {
+    pub(crate) fn answer(&self, answer: Answer) {
         let mut slot = self.lock();
         if slot.answer.is_some() {
             return;
         }
         slot.answer = Some(answer);
-        slot.rest = rest;
         let (waker, waiting) = (slot.waker.take(), slot.waiting);
         drop(slot);
         if waiting {
@@ -73,11 +67,7 @@ impl Ticket {
 
     /// Blocks until there is an answer, and takes it.
     pub(crate) fn wait(&self) -> Answer {
-        let mut slot = self.settled();
-        let (answer, rest) = (slot.answer.take(), slot.rest.take());
-        drop(slot);
-        drop(rest);
-        answer.expect("waited for it")
+        self.settled().answer.take().expect("waited for it")
     }
 
     /// Blocks until there is an answer, and leaves it there.
@@ -111,9 +101,6 @@ impl Future for Answered {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let mut slot = self.0.lock();
         if let Some(answer) = slot.answer.take() {
-            let rest = slot.rest.take();
-            drop(slot);
-            drop(rest);
             return Poll::Ready(answer);
         }
         slot.waker = Some(cx.waker().clone());

@@ -28,7 +28,7 @@ use crate::proposal::Proposal;
 use crate::queue::{NotTaken, Queue};
 use crate::store::{Disk, Store};
 use crate::tail::Tail;
-use crate::ticket::{Answer, Gate, Ticket};
+use crate::ticket::{Answer, Ticket};
 use crate::types::{Location, Sequence, Timestamp};
 use pipeline::Until;
 
@@ -67,7 +67,7 @@ struct Intake {
     /// What those behind the batch go by that is being written.
     written: Option<Arc<Draft>>,
     /// For who has the log and waits for the plan: the batch that is to be written next.
-    ready: Option<(Ready, Arc<Gate>)>,
+    ready: Option<Ready>,
     /// The log is the log thread's.
     turn: bool,
     /// There is a log thread.
@@ -175,7 +175,7 @@ impl Writer {
             Ok(_) => Ok(ticket),
             Err((proposal, NotTaken::Cold(..))) => Err(proposal),
             Err((_, NotTaken::Error(error))) => {
-                ticket.answer(Err(error), None);
+                ticket.answer(Err(error));
                 Ok(ticket)
             }
         }
@@ -194,7 +194,7 @@ impl Writer {
                         proposal = returned;
                         continue;
                     }
-                    Err((_, error)) => ticket.answer(Err(error), None),
+                    Err((_, error)) => ticket.answer(Err(error)),
                 }
                 break;
             }

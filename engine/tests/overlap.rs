@@ -6,6 +6,7 @@
 mod data;
 #[path = "property/held.rs"]
 mod held;
+mod hooked;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,7 +14,7 @@ use std::thread;
 use std::time::Duration;
 
 use data::{dataset, patch, update};
-use held::{HeldDisk, Latch};
+use held::{Latch, held};
 use syncline_engine::disk::{Call, Failure, SimDisk};
 use syncline_engine::{
     Engine, Error, Fault, Listing, Options, Proposal, Receipt, Refusal, Timestamp,
@@ -62,11 +63,7 @@ fn what_is_staged_behind_a_failed_sync_is_not_written_and_told_nothing() {
         clock: Arc::new(move || Timestamp::new(looks.fetch_add(1, Ordering::Relaxed)).unwrap()),
         ..data::tiny()
     };
-    let held = HeldDisk {
-        disk: disk.clone(),
-        latch: Arc::clone(&latch),
-    };
-    let engine = Engine::open_on(Arc::new(held), options).unwrap();
+    let engine = Engine::open_on(Arc::new(held(disk.clone(), &latch)), options).unwrap();
     engine.commit(write(1, "a", 0)).unwrap();
     latch.shut();
     // No other file is synced now.
@@ -113,11 +110,7 @@ fn what_is_staged_behind_a_failed_sync_is_not_written_and_told_nothing() {
 #[test]
 fn a_refusal_waits_for_what_it_was_planned_on() {
     let (disk, latch) = (SimDisk::new(3), Arc::new(Latch::default()));
-    let held = HeldDisk {
-        disk,
-        latch: Arc::clone(&latch),
-    };
-    let engine = Engine::open_on(Arc::new(held), data::tiny()).unwrap();
+    let engine = Engine::open_on(Arc::new(held(disk, &latch)), data::tiny()).unwrap();
     engine.commit(write(1, "a", 0)).unwrap();
     latch.shut();
     thread::scope(|scope| {

@@ -8,6 +8,7 @@
 // The crash tests' model, of which not all is needed here.
 #[path = "property/held.rs"]
 mod held;
+mod hooked;
 #[path = "crash/model.rs"]
 mod model;
 #[path = "property/steps.rs"]
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use held::{HeldDisk, Latch};
+use held::{Latch, held};
 use model::{Dataset, Model};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -336,7 +337,6 @@ impl Scene {
 
 fn open(disk: &SimDisk, latch: &Arc<Latch>, clock: &Arc<AtomicU64>) -> Result<Engine, Error> {
     let clock = Arc::clone(clock);
-    let (disk, latch) = (disk.clone(), Arc::clone(latch));
     let options = Options {
         // Small, so that all of it happens in few steps.
         segment_bytes: 64 << 10,
@@ -347,7 +347,7 @@ fn open(disk: &SimDisk, latch: &Arc<Latch>, clock: &Arc<AtomicU64>) -> Result<En
         threads: false,
         ..Options::default()
     };
-    Engine::open_on(Arc::new(HeldDisk { disk, latch }), options)
+    Engine::open_on(Arc::new(held(disk.clone(), latch)), options)
 }
 
 type Row = (u64, String, Option<String>);

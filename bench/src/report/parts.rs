@@ -3,7 +3,7 @@
 use super::chart::{Chart, Scale};
 use super::results::{Filled, Idle, Listed, Pipelined, Results, Stage, Step};
 use super::section::{Best, Section, bar, panels};
-use super::{markdown, number};
+use super::number;
 use crate::failure::Result;
 use crate::figure::Spread;
 
@@ -46,7 +46,7 @@ pub fn pipelined(results: &Results) -> Result<Section> {
         "lmdb-unsynced",
         "engine by it",
     ];
-    section.add(&markdown::table(&head, &rows.collect::<Vec<_>>()));
+    section.table(&head, rows);
     Ok(section)
 }
 
@@ -86,7 +86,7 @@ pub fn reads(results: &Results) -> Result<Section> {
         "MB/s",
         "engine by it",
     ];
-    section.add(&markdown::table(&head, &rows.collect::<Vec<_>>()));
+    section.table(&head, rows);
     Ok(section)
 }
 
@@ -112,7 +112,7 @@ pub fn bulk(results: &Results) -> Result<Section> {
         ]
     });
     let head = ["step", "contestant", "MB/s", "engine by it"];
-    section.add(&markdown::table(&head, &rows.collect::<Vec<_>>()));
+    section.table(&head, rows);
     Ok(section)
 }
 
@@ -155,7 +155,7 @@ pub fn idle(results: &Results) -> Section {
     ];
     let rows = rows.map(|(what, told)| vec![what, told]);
     let mut section = Section::default();
-    section.add(&markdown::table(&["", "resident memory"], &rows));
+    section.table(&["", "resident memory"], rows);
     section
 }
 
@@ -196,6 +196,6 @@ pub fn memory(results: &Results) -> Section {
         "open s",
     ];
     let mut section = Section::default();
-    section.add(&markdown::table(&head, &rows.collect::<Vec<_>>()));
+    section.table(&head, rows);
     section
 }

@@ -1,7 +1,7 @@
 //! A piece of the document that is made of figures: text, and the plots that it shows.
 
 use super::chart::{Chart, Panel, Row, Side};
-use super::number;
+use super::{markdown, number};
 use super::results::Figure;
 use crate::failure::Result;
 
@@ -39,6 +39,12 @@ impl Section {
         }
         self.text.push_str(text.trim_end());
         self.text.push('\n');
+    }
+
+    /// Adds a table.
+    pub fn table(&mut self, head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) {
+        let rows: Vec<_> = rows.into_iter().collect();
+        self.add(&markdown::table(head, &rows));
     }
 
     /// Draws a chart and shows it.

@@ -4,7 +4,7 @@ use super::reasons::Reasons;
 use super::results::Results;
 use super::section::Section;
 use super::target::{Target, Verdict};
-use super::{markdown, number, versions};
+use super::{number, versions};
 use crate::machine::Machine;
 
 /// What a row says of a machine.
@@ -56,7 +56,7 @@ pub fn machine(results: &Results) -> Section {
         rows.push(vec!["other servers".to_owned(), servers.join(", ")]);
     }
     let mut section = Section::default();
-    section.add(&markdown::table(&["", ""], &rows));
+    section.table(&["", ""], rows);
     section
 }
 
@@ -105,7 +105,7 @@ pub fn targets(targets: &[Target]) -> Section {
         count(Verdict::Lost),
         count(Verdict::NotMeasured)
     ));
-    section.add(&markdown::table(&head, &rows.collect::<Vec<_>>()));
+    section.table(&head, rows);
     section
 }
 

@@ -60,7 +60,7 @@ pub fn opening(results: &Results) -> Result<Section> {
         "feed MB/s",
         "export MB/s",
     ];
-    section.add(&markdown::table(&head, &rows.collect::<Vec<_>>()));
+    section.table(&head, rows);
     if !opening.beside.is_empty() {
         section.add(&rivals(&opening.beside));
     }
@@ -165,7 +165,7 @@ pub fn amplification(results: &Results) -> Section {
         "together",
     ];
     let mut section = Section::default();
-    section.add(&markdown::table(&head, &rows.collect::<Vec<_>>()));
+    section.table(&head, rows);
     section
 }
 
@@ -208,7 +208,7 @@ pub fn space(results: &Results) -> Section {
         "by 1.5 × live + retention",
     ];
     let mut section = Section::default();
-    section.add(&markdown::table(&head, &rows));
+    section.table(&head, rows);
     if let Some(to_device) = space.to_device {
         let overwritten = TIMES * space.live;
         section.add(&format!(
@@ -278,7 +278,7 @@ pub fn latency(results: &Results) -> Result<Section> {
         "checkpoints, segments retired and cleaned",
         "by alone",
     ];
-    section.add(&markdown::table(&head, &rows.collect::<Vec<_>>()));
+    section.table(&head, rows);
     Ok(section)
 }
 

@@ -9,7 +9,7 @@ use crate::error::Fault;
 use crate::sync::atomic::Ordering;
 use crate::sync::{Arc, MutexGuard, PoisonError};
 use crate::tail::Flush;
-use crate::ticket::{Gate, Ticket};
+use crate::ticket::Ticket;
 
 /// How long who writes goes on before the log is handed on.
 #[derive(Clone, Copy)]
@@ -35,9 +35,9 @@ impl Until<'_> {
 /// Whose the log is while something is planned.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Log {
-    /// Of who plans.
+    /// Of who plans, and goes on until nothing waits.
     IsOurs,
-    /// Someone writes meanwhile.
+    /// Someone writes meanwhile, and may want to go on.
     IsWritten,
 }
 
@@ -48,7 +48,7 @@ pub(super) enum Next {
     /// It has the plan, too.
     Plan,
     /// Another batch is ready.
-    Write(Ready, Arc<Gate>),
+    Write(Ready),
 }
 
 /// Submissions that are planned before anyone looks who else wants to go on.
@@ -71,7 +71,7 @@ impl Writer {
             if !waits || planner.is_full() || self.is_wanted() {
                 return self.let_plan_go(planner, &mut intake);
             }
-            self.plan(&mut planner, intake, TOGETHER, Log::IsWritten);
+            self.plan(&mut planner, intake, Log::IsWritten);
         }
     }
 
@@ -97,15 +97,13 @@ impl Writer {
         self.wanted.load(Ordering::Relaxed)
     }
 
-    /// Plans and stages so many of those that wait. The caller has the plan.
-    fn plan(
-        &self,
-        planner: &mut Planner,
-        mut intake: MutexGuard<'_, Intake>,
-        count: usize,
-        log: Log,
-    ) {
-        planner.take(intake.queue.take(count.min(planner.room())));
+    /// Plans and stages those that wait, or some of them. The caller has the plan.
+    fn plan(&self, planner: &mut Planner, mut intake: MutexGuard<'_, Intake>, log: Log) {
+        let count = match log {
+            Log::IsOurs => planner.room(),
+            Log::IsWritten => planner.room().min(TOGETHER),
+        };
+        planner.take(intake.queue.take(count));
         let written = intake.written.clone();
         drop(intake);
         let before = planner.staged();
@@ -145,12 +143,12 @@ impl Writer {
             let ready = match next {
                 Next::Leave => None,
                 Next::Plan => self.next_batch(),
-                Next::Write(ready, gate) => Some((ready, gate)),
+                Next::Write(ready) => Some(ready),
             };
-            let Some((ready, gate)) = ready else {
+            let Some(ready) = ready else {
                 return;
             };
-            self.write(ready, &gate);
+            self.write(ready);
             next = self.go_on(self.intake(), until);
         }
     }
@@ -169,8 +167,8 @@ impl Writer {
                 .wait_while(intake, |intake| intake.planning && intake.ready.is_none())
                 .unwrap_or_else(PoisonError::into_inner);
             self.wanted.store(false, Ordering::Relaxed);
-            if let Some((ready, gate)) = intake.ready.take() {
-                return Next::Write(ready, gate);
+            if let Some(ready) = intake.ready.take() {
+                return Next::Write(ready);
             }
         }
         if intake.is_idle() {
@@ -193,9 +191,8 @@ impl Writer {
         }
     }
 
-    /// What is to be written next, and the gate of those who wait for it; the plan is let go.
-    /// Without anything to do both are let go.
-    fn next_batch(&self) -> Option<(Ready, Arc<Gate>)> {
+    /// What is to be written next; the plan is let go. Without anything to do both are let go.
+    fn next_batch(&self) -> Option<Ready> {
         let mut planner = self.planner();
         loop {
             let mut intake = self.intake();
@@ -213,14 +210,18 @@ impl Writer {
                 self.let_go(&mut intake);
                 return None;
             } else {
-                self.plan(&mut planner, intake, usize::MAX, Log::IsOurs);
+                self.plan(&mut planner, intake, Log::IsOurs);
             }
         }
     }
 
     /// Writes, syncs, applies and answers a batch. The caller has the log.
-    fn write(&self, ready: Ready, gate: &Gate) {
-        let Ready { mut batch, flush } = ready;
+    fn write(&self, ready: Ready) {
+        let Ready {
+            mut batch,
+            flush,
+            gate,
+        } = ready;
         let is_written = flush.is_some();
         let write = |flush: Flush| {
             let end = flush.end();
@@ -244,9 +245,9 @@ impl Writer {
         }
         drop(intake);
         drop(written);
-        for (ticket, answer, rest) in batch.answered() {
+        for (submission, answer) in batch.submissions.iter().zip(batch.answers) {
             // A waker of the caller's may panic, which must not take the log along.
-            let _ = catch_unwind(AssertUnwindSafe(|| ticket.answer(answer, Some(rest))));
+            let _ = catch_unwind(AssertUnwindSafe(|| submission.ticket.answer(answer)));
         }
         gate.open();
     }
@@ -264,9 +265,9 @@ impl Writer {
 }
 
 /// Ends the batch, which is not empty. All before it must be durable.
-fn end_batch(planner: &mut Planner, intake: &mut Intake) -> (Ready, Arc<Gate>) {
-    let (ready, draft) = planner.end_batch();
+fn end_batch(planner: &mut Planner, intake: &mut Intake) -> Ready {
+    let (ready, draft) = planner.end_batch(intake.queue.end_batch());
     intake.staged = false;
     intake.written = Some(Arc::new(draft));
-    (ready, intake.queue.end_batch())
+    ready
 }

@@ -1,79 +1,18 @@
 //! A bug that was found by reading: what was given up before a backup pinned it went while the
 //! backup copied it, and the backup was said to be good.
 
-use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use syncline_engine::disk::{Disk, DiskFile, SimDisk};
+use syncline_engine::disk::{Call, Disk, SimDisk};
 use syncline_engine::{
     BackupOptions, DatasetId, DatasetName, Engine, IdentityId, ModifiedBy, Options, Patch, PatchOp,
     PoolId, RecordKey, RecordValue, RestoreOptions, SyncCount, Wish, restore_on,
 };
 
 use super::data;
-
-/// A disk on which something happens when the first file of the log is made.
-struct Hooked {
-    inner: SimDisk,
-    hook: Mutex<Option<Box<dyn FnOnce() + Send>>>,
-}
-
-impl Disk for Hooked {
-    fn lock(&self) -> io::Result<Result<Box<dyn Send + Sync>, String>> {
-        self.inner.lock()
-    }
-
-    fn create_directory(&self, path: &Path) -> io::Result<()> {
-        self.inner.create_directory(path)
-    }
-
-    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        self.inner.list(directory)
-    }
-
-    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let hook = self
-            .hook
-            .lock()
-            .unwrap()
-            .take_if(|_| path.starts_with("hot"));
-        hook.into_iter().for_each(|hook| hook());
-        self.inner.create(path)
-    }
-
-    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        self.inner.open(path)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.inner.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        self.inner.remove(path)
-    }
-
-    fn sync_directory(&self, directory: &Path) -> io::Result<()> {
-        self.inner.sync_directory(directory)
-    }
-
-    fn names(&self, path: &Path) -> io::Result<u64> {
-        self.inner.names(path)
-    }
-
-    fn share(&self, path: &Path, with: &dyn Disk, as_path: &Path) -> io::Result<bool> {
-        self.inner.share(path, with, as_path)
-    }
-
-    fn free_bytes(&self) -> io::Result<u64> {
-        self.inner.free_bytes()
-    }
-
-    fn random(&self) -> [u8; 16] {
-        self.inner.random()
-    }
-}
+use super::hooked::Hooked;
 
 fn fill(engine: &Engine, from: u32, to: u32) {
     for number in from..to {
@@ -113,15 +52,20 @@ fn what_waits_to_go_stays_until_the_backup_has_copied_it() {
         waited += u32::from(engine.upkeep().garbage_bytes > 0);
         let backup = SimDisk::new(9);
         let other = engine.clone();
-        let hook = move || {
-            // Two checkpoints, after which it may go.
-            other.compact().unwrap();
-            fill(&other, 1000, 1200);
-            other.compact().unwrap();
+        // When the first file of the log is made.
+        let is_first = AtomicBool::new(true);
+        let hook = move |path: &Path, call| {
+            let is_log = call == Call::Create && path.starts_with("hot");
+            if is_log && is_first.swap(false, Ordering::Relaxed) {
+                // Two checkpoints, after which it may go.
+                other.compact().unwrap();
+                fill(&other, 1000, 1200);
+                other.compact().unwrap();
+            }
         };
         let target: Arc<dyn Disk> = Arc::new(Hooked {
-            inner: backup.clone(),
-            hook: Mutex::new(Some(Box::new(hook))),
+            disk: backup.clone(),
+            hook: Arc::new(hook),
         });
         let made = engine
             .backup_on(&target, &BackupOptions::default())

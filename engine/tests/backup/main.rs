@@ -10,6 +10,8 @@
 #[path = "../data/mod.rs"]
 mod data;
 mod dropped;
+#[path = "../hooked/mod.rs"]
+mod hooked;
 #[path = "../crash/model.rs"]
 mod model;
 mod running;

@@ -190,20 +190,47 @@ mod tests {
     use super::*;
     use crate::fixture::Fixture;
 
+    const REQUEST: &[u8] = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
+
+    /// One connection, at both ends.
+    struct Scene {
+        serving: Serving,
+        client: TcpStream,
+        stream: TcpStream,
+        _fixture: Fixture,
+        _stop: watch::Sender<bool>,
+    }
+
+    impl Scene {
+        async fn new() -> Self {
+            let fixture = Fixture::new();
+            let service = Service::new(Arc::clone(&fixture.site)).await.unwrap();
+            let (stop, stopping) = watch::channel(false);
+            let timeouts = fixture.site.config.timeouts;
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let client = TcpStream::connect(address).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            Self {
+                serving: Serving::new(Arc::new(service), timeouts, stopping),
+                client,
+                stream,
+                _fixture: fixture,
+                _stop: stop,
+            }
+        }
+    }
+
     #[tokio::test]
     async fn a_quiet_connection_stays_open_and_is_served_again() {
-        let fixture = Fixture::new();
-        let service = Service::new(Arc::clone(&fixture.site)).await.unwrap();
-        let (_stop, stopping) = watch::channel(false);
-        let timeouts = fixture.site.config.timeouts;
-        let serving = Serving::new(Arc::new(service), timeouts, stopping);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut client = TcpStream::connect(address).await.unwrap();
-        let (mut stream, _) = listener.accept().await.unwrap();
+        let Scene {
+            serving,
+            mut client,
+            mut stream,
+            ..
+        } = Scene::new().await;
         for _ in 0..2 {
-            let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-            client.write_all(request).await.unwrap();
+            client.write_all(REQUEST).await.unwrap();
             let quiet;
             (stream, quiet) = serving.serve(stream, Bytes::new()).await;
             // Not even an empty part of a large buffer, which could be had back.
@@ -222,18 +249,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_request_that_begins_with_the_one_before_may_take_its_time() {
-        let fixture = Fixture::new();
-        let service = Service::new(Arc::clone(&fixture.site)).await.unwrap();
-        let (_stop, stopping) = watch::channel(false);
-        let timeouts = fixture.site.config.timeouts;
-        let serving = Serving::new(Arc::new(service), timeouts, stopping);
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let mut client = TcpStream::connect(address).await.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let request = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n";
-        let (begun, rest) = request.split_at(10);
-        let both = [request, &b"\r\n"[..], begun].concat();
+        let Scene {
+            serving,
+            mut client,
+            stream,
+            _fixture,
+            _stop,
+        } = Scene::new().await;
+        let (begun, rest) = REQUEST.split_at(10);
+        let both = [REQUEST, b"\r\n", begun].concat();
         client.write_all(&both).await.unwrap();
         let (stream, quiet) = serving.serve(stream, Bytes::new()).await;
         assert_eq!(quiet.as_deref(), Some(begun));
