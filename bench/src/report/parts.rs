@@ -1,9 +1,9 @@
 //! The parts that are no comparison of callers: each in a table, with a plot where there is one.
 
 use super::chart::{Chart, Scale};
+use super::number;
 use super::results::{Filled, Idle, Listed, Pipelined, Results, Stage, Step};
 use super::section::{Best, Section, bar, panels};
-use super::number;
 use crate::failure::Result;
 use crate::figure::Spread;
 

@@ -1,8 +1,8 @@
 //! A piece of the document that is made of figures: text, and the plots that it shows.
 
 use super::chart::{Chart, Panel, Row, Side};
-use super::{markdown, number};
 use super::results::Figure;
+use super::{markdown, number};
 use crate::failure::Result;
 
 /// The directory of the plots, below that of the document.
