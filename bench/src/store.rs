@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use syncline_engine::{
     DatasetId, Engine, Exported, FeedChange, Listing, ModifiedBy, Options, Patch, PatchOp, Record,
-    RecordKey, RecordValue, Scope, SyncCount, Wish,
+    RecordKey, RecordValue, Scope, SyncCount, Text, Wish,
 };
 
 use crate::contestant::{Contestant, Shelf, Totals};
@@ -85,7 +85,7 @@ impl Shelf for Store {
         let (mut records, mut bytes) = (0, 0);
         for record in listed.records() {
             records += 1;
-            bytes += record.key.len() + record.value.map_or(0, str::len);
+            bytes += record.key.len() + record.value.map_or(0, Text::len);
         }
         Ok((records, bytes))
     }
@@ -168,7 +168,7 @@ impl Contestant for Store {
                 .collect();
             let is_right = |(record, key): (usize, &RecordKey)| {
                 let wanted = workload.value(number, record, count);
-                found.get(key.as_str()) == Some(&(Some(wanted.as_str()), count))
+                found.get(&Text::from(key.as_str())) == Some(&(Some(Text::from(&*wanted)), count))
             };
             let all = workload.keys.iter().enumerate().all(is_right);
             if listed.sync_count.get() != count || found.len() != workload.keys.len() || !all {

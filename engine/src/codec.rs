@@ -35,7 +35,7 @@ impl<'a> Decoder<'a> {
         std::str::from_utf8(self.bytes(length)?).map_err(|_| Malformed("text is not UTF-8"))
     }
 
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
+    pub(crate) fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
         let (front, rest) = self
             .rest
             .split_first_chunk()
@@ -50,11 +50,6 @@ impl<'a> Decoder<'a> {
 
     pub(crate) fn u16(&mut self) -> Result<u16, Malformed> {
         self.array().map(u16::from_le_bytes)
-    }
-
-    pub(crate) fn u24(&mut self) -> Result<u32, Malformed> {
-        self.array::<3>()
-            .map(|b| u32::from_le_bytes([b[0], b[1], b[2], 0]))
     }
 
     pub(crate) fn u32(&mut self) -> Result<u32, Malformed> {

@@ -8,9 +8,7 @@ use crate::limits::{
     TOMBSTONE_BYTES_MAX, TOMBSTONES_PER_DATASET_MAX,
 };
 use crate::record::{Record, RecordRef};
-use crate::types::{
-    DatasetName, Invalid, ModifiedBy, RecordKey, RecordValue, SyncCount, Timestamp, invalid,
-};
+use crate::types::{DatasetName, Invalid, ModifiedBy, RecordKey, SyncCount, Timestamp, invalid};
 
 /// A dataset with everything that is true of it, wherever it is.
 ///
@@ -142,13 +140,13 @@ pub(crate) fn check_deleted(
 /// A record in the form in which it is laid out.
 pub(crate) fn in_place(record: &Record) -> RecordRef<'_> {
     RecordRef {
-        key: record.key.as_str(),
-        value: record.value.as_ref().map(RecordValue::as_str),
+        key: record.key.as_str().into(),
+        value: record.value.as_ref().map(|value| value.as_str().into()),
         sync_count: record.sync_count,
         modified: record.modified,
         modified_by: match &record.modified_by {
             ModifiedBy::Owner => None,
-            ModifiedBy::Other(name) => Some(name),
+            ModifiedBy::Other(name) => Some((&**name).into()),
         },
         device_modified: record.device_modified,
     }

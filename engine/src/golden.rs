@@ -37,18 +37,18 @@ fn dataset() -> DatasetId {
 
 fn records() -> Records {
     let live = RecordRef {
-        key: "k",
-        value: Some("value"),
+        key: "k".into(),
+        value: Some("value".into()),
         sync_count: count(3),
         modified: time(0x0102_0304_0506),
         modified_by: None,
         device_modified: time(7),
     };
     let tombstone = RecordRef {
-        key: "gone",
+        key: "gone".into(),
         value: None,
         sync_count: count(4),
-        modified_by: Some("dev"),
+        modified_by: Some("dev".into()),
         ..live
     };
     let mut bytes = Vec::new();

@@ -209,6 +209,6 @@ pub use restore::{RestoreOptions, Restored, restore, restore_on};
 pub use snapshot::Scope;
 pub use types::{
     Cursor, DatasetId, DatasetName, Expected, IdentityId, Invalid, MetadataKey, MetadataValue,
-    ModifiedBy, Note, Patch, PatchOp, PoolId, RecordKey, RecordValue, Sequence, SyncCount,
+    ModifiedBy, Note, Patch, PatchOp, PoolId, RecordKey, RecordValue, Sequence, SyncCount, Text,
     Timestamp,
 };

@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 mod reach;
 
-use crate::codec::Decoder;
 use crate::commit::{Cause, DatasetChange, Facts, Gap};
 use crate::record::{self, RecordRef, Records};
 use crate::types::{DatasetId, IdentityId, Location, ModifiedBy, SyncCount, Timestamp};
@@ -150,8 +149,7 @@ impl Page {
 
     /// The record at a position of the listing order.
     pub(crate) fn at(&self, position: usize) -> RecordRef<'_> {
-        let mut input = Decoder::new(&self.bytes[self.offsets[position] as usize..]);
-        RecordRef::decode(&mut input).expect("the page was checked when it was made")
+        RecordRef::believed(&self.bytes[self.offsets[position] as usize..])
     }
 
     /// The position of a key's record or tombstone in the listing order.
@@ -266,7 +264,7 @@ impl Page {
         facts.modified_by = ModifiedBy::Other(facts.modified_by.name(owner).into());
         let mut bytes = Vec::new();
         for record in &live {
-            let modified_by = record.modified_by.or(Some(owner.as_str()));
+            let modified_by = record.modified_by.or(Some(owner.as_str().into()));
             RecordRef {
                 sync_count,
                 modified_by,

@@ -346,16 +346,16 @@ fn written<'a>(
     modified_by: &'a ModifiedBy,
 ) -> RecordRef<'a> {
     RecordRef {
-        key: patch.key.as_str(),
+        key: patch.key.as_str().into(),
         value: match &patch.op {
-            PatchOp::Replace(value) => Some(value.as_str()),
+            PatchOp::Replace(value) => Some(value.as_str().into()),
             PatchOp::Remove => None,
         },
         sync_count,
         modified: now,
         modified_by: match modified_by {
             ModifiedBy::Owner => None,
-            ModifiedBy::Other(name) => Some(name),
+            ModifiedBy::Other(name) => Some((&**name).into()),
         },
         device_modified: patch.device_modified.unwrap_or(now),
     }

@@ -16,7 +16,7 @@ use crate::state::{Identity, Place, Pool};
 use crate::store::{Disk, Store};
 use crate::types::{
     DatasetId, DatasetName, IdentityId, MetadataKey, MetadataValue, PoolId, RecordKey, Sequence,
-    SyncCount, Timestamp,
+    SyncCount, Text, Timestamp,
 };
 
 /// What an identity has stored.
@@ -137,7 +137,7 @@ impl Reader<'_> {
             .min(facts.sync_count);
         let start = match &listing.after {
             Some((sync_count, key)) => {
-                let last = ((*sync_count).max(since), key.as_str());
+                let last = ((*sync_count).max(since), Text::from(key.as_str()));
                 page.partition(|record| (record.sync_count, record.key) <= last)
                     .max(page.after(since))
             }
@@ -151,7 +151,7 @@ impl Reader<'_> {
         };
         let next = (stop < end).then(|| {
             let last = page.at(stop - 1);
-            (last.sync_count, RecordKey::believed(last.key))
+            (last.sync_count, RecordKey::believed(last.key.as_str()))
         });
         Ok(Listed {
             dataset: exists(&dataset.name, &page),

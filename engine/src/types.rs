@@ -7,12 +7,14 @@ mod location;
 mod metadata;
 mod number;
 mod record;
+mod text;
 
 pub use id::{DatasetId, DatasetName, IdentityId, PoolId};
 pub(crate) use location::{Extent, Location, PackedLocation};
 pub use metadata::{Expected, MetadataKey, MetadataValue, Note};
 pub use number::{Sequence, SyncCount, Timestamp};
 pub use record::{ModifiedBy, Patch, PatchOp, RecordKey, RecordValue};
+pub use text::Text;
 
 /// A value that breaks a rule whatever the state.
 ///

@@ -109,10 +109,10 @@ impl Expected {
         assert_eq!(listed.records().len(), order.len());
         for (found, record) in listed.records().zip(order) {
             let count = self.counts[record];
-            assert_eq!(found.key, key(record));
+            assert_eq!(found.key, key(record).as_str());
             assert_eq!(found.sync_count.get(), count);
             let wanted = value(self.sizes[record], count);
-            assert!(found.value == Some(wanted.as_str()), "{}", found.key);
+            assert!(found.value == Some(wanted.as_str().into()), "{}", found.key);
         }
     }
 }

@@ -45,7 +45,7 @@ fn keys(engine: &Engine) -> Result<Vec<String>, Error> {
     let listed = engine.reader().list(&settings(), &Listing::default())?;
     Ok(listed
         .records()
-        .map(|record| record.key.to_owned())
+        .map(|record| record.key.to_string())
         .collect())
 }
 

@@ -44,10 +44,11 @@ fn read(engine: &Engine, shape: &Shape) -> Result<u64> {
             for record in listed.records() {
                 let number = record
                     .key
+                    .as_str()
                     .strip_prefix("record-")
                     .unwrap_or_default()
                     .parse()?;
-                if record.value != Some(workload::value(identity, number).as_str()) {
+                if record.value != Some(workload::value(identity, number).as_str().into()) {
                     return fail(format!("{dataset} {} is not as it was written", record.key));
                 }
                 records += 1;

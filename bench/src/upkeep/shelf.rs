@@ -126,12 +126,14 @@ impl Shelf {
             for record in listed.records() {
                 let place: usize = record
                     .key
+                    .as_str()
                     .strip_prefix("key-")
                     .unwrap_or_default()
                     .parse()?;
                 let count = counts.1.get(place).copied().unwrap_or(0);
                 let wanted = value(number, place, count, self.sizes[place]);
-                if record.sync_count.get() != count || record.value != Some(wanted.as_str()) {
+                if record.sync_count.get() != count || record.value != Some(wanted.as_str().into())
+                {
                     return fail(format!("{dataset} {} is not as it was written", record.key));
                 }
                 found += 1;

@@ -284,7 +284,7 @@ fn verify(engine: &Engine, options: &StageOptions) -> Result<()> {
         let listed = engine.reader().list(&id, &Listing::default())?;
         let wanted = workload::value(dataset, count);
         let found: Vec<_> = listed.records().map(|record| record.value).collect();
-        if listed.sync_count.get() != count || found != [Some(wanted.as_str())] {
+        if listed.sync_count.get() != count || found != [Some(wanted.as_str().into())] {
             return fail(format!("{id} is not as it was acknowledged at {count}"));
         }
     }

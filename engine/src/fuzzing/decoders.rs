@@ -107,7 +107,7 @@ pub(super) fn records(_: Mode, bytes: &[u8]) {
         let before = again.len();
         found.encode(&mut again);
         assert_eq!(again.len() - before, found.encoded_len());
-        assert_eq!(found.to_record().key.as_str(), found.key);
+        assert_eq!(found.key, found.to_record().key.as_str());
     }
     assert_eq!(again, bytes);
 }

@@ -247,17 +247,17 @@ pub(super) fn records() -> Vec<Vec<u8>> {
         bytes
     };
     let live = RecordRef {
-        key: "key",
-        value: Some("value"),
+        key: "key".into(),
+        value: Some("value".into()),
         sync_count: SyncCount::believed(3),
         modified: Timestamp::believed(4),
         modified_by: None,
         device_modified: Timestamp::believed(5),
     };
     let removed = RecordRef {
-        key: "removed",
+        key: "removed".into(),
         value: None,
-        modified_by: Some("a device"),
+        modified_by: Some("a device".into()),
         ..live
     };
     vec![run(&[]), run(&[live]), run(&[live, removed])]

@@ -8,7 +8,7 @@ use crate::commit::{Change, DatasetChange, Facts, Gap};
 use crate::page::Page;
 use crate::record::{RecordRef, Records};
 use crate::state::Known;
-use crate::types::{DatasetId, SyncCount};
+use crate::types::{DatasetId, SyncCount, Text};
 
 /// What could be put together.
 pub(super) struct Composed {
@@ -85,7 +85,7 @@ fn merged(changes: &[DatasetChange]) -> Option<Page> {
     let newest = changes
         .iter()
         .max_by_key(|change| change.facts.sync_count)?;
-    let mut records: HashMap<&str, RecordRef<'_>> = HashMap::new();
+    let mut records: HashMap<Text<'_>, RecordRef<'_>> = HashMap::new();
     for record in changes.iter().flat_map(|change| change.records.iter()) {
         let version = records.entry(record.key).or_insert(record);
         if version.sync_count < record.sync_count {

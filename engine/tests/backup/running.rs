@@ -64,7 +64,7 @@ fn values(engine: &Engine) -> BTreeMap<u64, String> {
             .list(&dataset(number), &Listing::default())
             .unwrap();
         let record = listed.records().next()?;
-        Some((number, record.value?.to_owned()))
+        Some((number, record.value?.to_string()))
     };
     (0..400).filter_map(value).collect()
 }

@@ -178,8 +178,8 @@ impl Model {
                     .records()
                     .map(|r| {
                         (
-                            r.key.to_owned(),
-                            (r.value.map(str::to_owned), r.sync_count.get()),
+                            r.key.to_string(),
+                            (r.value.map(|value| value.to_string()), r.sync_count.get()),
                         )
                     })
                     .collect(),

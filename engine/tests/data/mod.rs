@@ -69,7 +69,7 @@ pub fn patches(
     let listed = engine.reader().list(dataset, &Listing::default()).unwrap();
     let seen: BTreeMap<_, _> = listed
         .records()
-        .map(|record| (record.key, record.sync_count.get()))
+        .map(|record| (record.key.as_str(), record.sync_count.get()))
         .collect();
     let changes = changes.into_iter();
     changes

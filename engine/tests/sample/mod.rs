@@ -53,7 +53,7 @@ pub fn content(engine: &Engine, dataset: &DatasetId) -> Result<Content, Error> {
     let listed = engine.reader().list(dataset, &Listing::default())?;
     let live = listed.records().filter_map(|record| {
         let value = record.value?;
-        Some((record.key.to_owned(), value.to_owned()))
+        Some((record.key.to_string(), value.to_string()))
     });
     Ok(Some(live.collect()))
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use syncline_engine::{
-    DatasetId, Error, IdentityId, Listed, Listing, RecordRef, Refusal, SyncCount,
+    DatasetId, Error, IdentityId, Listed, Listing, RecordRef, Refusal, SyncCount, Text,
 };
 use tokio::time::{Instant, timeout_at};
 
@@ -265,11 +265,11 @@ pub(super) fn record_shape<'a>(
     record: &RecordRef<'a>,
 ) -> wire::Record<&'a str> {
     wire::Record {
-        key: record.key,
-        value: record.value,
+        key: record.key.as_str(),
+        value: record.value.map(Text::as_str),
         sync_count: record.sync_count.get(),
         last_modified_date: EpochSeconds::from_ms(record.modified.get()),
-        last_modified_by: record.modified_by.unwrap_or(identity.as_str()),
+        last_modified_by: record.modified_by.map_or(identity.as_str(), Text::as_str),
         device_last_modified_date: EpochSeconds::from_ms(record.device_modified.get()),
     }
 }

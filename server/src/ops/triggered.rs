@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use syncline_engine::{
-    DatasetId, Listed, Listing, Patch, PatchOp, RecordKey, RecordRef, Refusal, SyncCount,
+    DatasetId, Listed, Listing, Patch, PatchOp, RecordKey, RecordRef, Refusal, SyncCount, Text,
 };
 
 use super::Target;
@@ -71,7 +71,7 @@ pub(super) async fn ask(
     let listed = whole(site, dataset).await?;
     let stored: HashMap<&str, RecordRef<'_>> = listed
         .records()
-        .map(|record| (record.key, record))
+        .map(|record| (record.key.as_str(), record))
         .collect();
     refuse_stale(&stored, &patches)?;
     let event = Event {
@@ -114,7 +114,7 @@ pub(super) async fn left_out(
     let mut wanted: BTreeMap<&str, Option<wire::Record>> =
         keys.iter().map(|key| (key.as_str(), None)).collect();
     for record in listed.records() {
-        if let Some(place) = wanted.get_mut(record.key) {
+        if let Some(place) = wanted.get_mut(record.key.as_str()) {
             *place = Some(record_shape(identity, &record).to_owned());
         }
     }
@@ -159,12 +159,13 @@ fn shown<'a>(
         .values()
         .filter(|record| record.value.is_some())
         .map(|record| {
+            let value = record.value.map(Text::as_str);
             let shown = Shown {
-                old_value: record.value,
-                new_value: record.value,
+                old_value: value,
+                new_value: value,
                 op: Op::Replace,
             };
-            (record.key, shown)
+            (record.key.as_str(), shown)
         })
         .collect();
     for patch in patches {
@@ -206,7 +207,7 @@ fn merge(mut reply: Reply, stored: &HashMap<&str, RecordRef<'_>>, patches: &[Pat
         let found = stored.get(key.as_str());
         let old = found.and_then(|record| record.value);
         let is_same = match &returned {
-            Returned::Replace(value) => old == Some(value.as_str()),
+            Returned::Replace(value) => old.is_some_and(|old| old == value.as_str()),
             Returned::Remove => old.is_none(),
         };
         if is_same {
