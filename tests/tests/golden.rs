@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use syncline_engine::{
     DatasetId, DatasetName, Engine, Expected, FeedChange, FeedCommit, IdentityId, Listing,
     MetadataKey, MetadataValue, ModifiedBy, Options, Patch, PatchOp, PoolId, Proposal, Reader,
-    Record, RecordKey, RecordRef, RecordValue, Sequence, SyncCount, Timestamp, Wish,
+    Record, RecordKey, RecordRef, RecordValue, Sequence, SyncCount, Text, Timestamp, Wish,
 };
 use syncline_tests::workspace;
 
@@ -221,12 +221,12 @@ fn change(change: &FeedChange) -> Value {
 fn record(record: &RecordRef<'_>) -> Value {
     let times = (record.modified.get(), record.device_modified.get());
     json!([
-        record.key,
-        record.value,
+        record.key.as_str(),
+        record.value.map(Text::as_str),
         record.sync_count.get(),
         times.0,
         times.1,
-        record.modified_by,
+        record.modified_by.map(Text::as_str),
     ])
 }
 

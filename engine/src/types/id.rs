@@ -1,6 +1,8 @@
 //! Names of pools, identities and datasets.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use uuid::Uuid;
@@ -11,28 +13,41 @@ use crate::limits::{DATASET_NAME_BYTES_MAX, ID_BYTES_MAX};
 
 /// An id of the form `[\w-]+:[0-9a-f-]+`, 1 to 55 bytes, kept inline and zero-padded, so that it
 /// is copied, compared and ordered without a pointer.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+///
+/// The directory compares many of them for each commit, so it is done word by word: their order is
+/// that of their text, since what pads them is lower than any character.
+#[derive(Clone, Copy)]
 struct Id {
-    bytes: [u8; ID_BYTES_MAX],
-    length: u8,
+    /// The text, zeros, and in the last place the length of the text.
+    bytes: [u8; BYTES],
 }
 
+const BYTES: usize = ID_BYTES_MAX + 1;
+
 impl Id {
+    /// What was checked, padded; and how many bytes of it are text.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 55")]
+    fn believed(mut bytes: [u8; BYTES], length: usize) -> Self {
+        bytes[ID_BYTES_MAX] = length as u8;
+        Self { bytes }
+    }
+
+    /// Its bytes by words.
+    fn words(&self) -> &[[u8; 8]] {
+        self.bytes.as_chunks().0
+    }
+
     /// The id of a region and a uuid.
     fn of_uuid(field: &'static str, region: &str, uuid: Uuid) -> Result<Self, Invalid> {
         let (start, end) = (region.len() + 1, region.len() + 1 + Hyphenated::LENGTH);
         if region.is_empty() || end > ID_BYTES_MAX || !region.bytes().all(is_of_region) {
             return Err(ill_formed(field));
         }
-        let mut bytes = [0; ID_BYTES_MAX];
+        let mut bytes = [0; BYTES];
         bytes[..region.len()].copy_from_slice(region.as_bytes());
         bytes[region.len()] = b':';
         uuid.hyphenated().encode_lower(&mut bytes[start..end]);
-        #[expect(clippy::cast_possible_truncation, reason = "at most 55")]
-        Ok(Self {
-            bytes,
-            length: end as u8,
-        })
+        Ok(Self::believed(bytes, end))
     }
 
     fn parse(field: &'static str, text: &str) -> Result<Self, Invalid> {
@@ -47,21 +62,50 @@ impl Id {
         if !well_formed || text.len() > ID_BYTES_MAX {
             return Err(ill_formed(field));
         }
-        let mut bytes = [0; ID_BYTES_MAX];
+        let mut bytes = [0; BYTES];
         bytes[..text.len()].copy_from_slice(text.as_bytes());
-        #[expect(clippy::cast_possible_truncation, reason = "at most 55")]
-        Ok(Self {
-            bytes,
-            length: text.len() as u8,
-        })
+        Ok(Self::believed(bytes, text.len()))
     }
 
     fn as_bytes(&self) -> &[u8] {
-        &self.bytes[..usize::from(self.length)]
+        &self.bytes[..usize::from(self.bytes[ID_BYTES_MAX])]
     }
 
     fn as_str(&self) -> &str {
         std::str::from_utf8(self.as_bytes()).expect("parsed from ASCII")
+    }
+}
+
+impl PartialEq for Id {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes == other.bytes
+    }
+}
+
+impl Eq for Id {}
+
+impl PartialOrd for Id {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Id {
+    fn cmp(&self, other: &Self) -> Ordering {
+        for (mine, other) in self.words().iter().zip(other.words()) {
+            if mine != other {
+                return u64::from_be_bytes(*mine).cmp(&u64::from_be_bytes(*other));
+            }
+        }
+        Ordering::Equal
+    }
+}
+
+impl Hash for Id {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        for word in self.words() {
+            state.write_u64(u64::from_ne_bytes(*word));
+        }
     }
 }
 
