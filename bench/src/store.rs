@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use syncline_engine::{
-    DatasetId, Engine, Exported, FeedChange, Listing, ModifiedBy, Options, Patch, PatchOp, Record,
-    RecordKey, RecordValue, Scope, SyncCount, Text, Wish,
+    DatasetId, Engine, Exported, FeedChange, Listing, ModifiedBy, Options, Patch, PatchOp,
+    RecordKey, RecordRef, RecordValue, Scope, SyncCount, Text, Wish,
 };
 
 use crate::contestant::{Contestant, Shelf, Totals};
@@ -85,7 +85,7 @@ impl Shelf for Store {
         let (mut records, mut bytes) = (0, 0);
         for record in listed.records() {
             records += 1;
-            bytes += record.key.len() + record.value.map_or(0, Text::len);
+            bytes += size(record);
         }
         Ok((records, bytes))
     }
@@ -112,7 +112,11 @@ impl Shelf for Store {
         for exported in self.engine.export(Scope::All)? {
             if let Exported::Dataset { content, .. } = exported? {
                 records += content.records.len();
-                bytes += content.records.iter().map(size).sum::<usize>();
+                bytes += content
+                    .records
+                    .iter()
+                    .map(|record| size(record.into()))
+                    .sum::<usize>();
             }
         }
         Ok((records, bytes))
@@ -120,12 +124,8 @@ impl Shelf for Store {
 }
 
 /// Bytes of key and value.
-fn size(record: &Record) -> usize {
-    let value = record
-        .value
-        .as_ref()
-        .map_or(0, |value| value.as_str().len());
-    record.key.as_str().len() + value
+fn size(record: RecordRef<'_>) -> usize {
+    record.key.len() + record.value.map_or(0, Text::len)
 }
 
 impl Contestant for Store {

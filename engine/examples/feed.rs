@@ -13,7 +13,7 @@ use std::time::Duration;
 use syncline_engine::{
     Cursor, DatasetId, DatasetName, Engine, Expected, FeedChange, IdentityId, MetadataKey,
     MetadataValue, ModifiedBy, Options, Patch, PatchOp, PoolId, RecordKey, RecordValue, Sequence,
-    SyncCount, Wish,
+    SyncCount, Text, Wish,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -54,7 +54,7 @@ fn follow(engine: &Engine) -> Result<(), Box<dyn Error>> {
         for change in &commit.changes {
             if let FeedChange::Updated { records, .. } = change {
                 for record in records {
-                    let value = record.value.as_ref().map(RecordValue::as_str);
+                    let value = record.value.map(Text::as_str);
                     println!("{} = {value:?}", record.key);
                 }
             }

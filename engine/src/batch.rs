@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 use crate::cache::Cached;
 use crate::commit::{Change, Commit};
 use crate::draft::{Below, Draft};
@@ -17,7 +19,7 @@ use crate::state::{Place, State};
 use crate::store::Store;
 use crate::tail::{Flush, Staged, Tail};
 use crate::ticket::{Answer, Gate};
-use crate::types::{DatasetId, Location, Timestamp, invalid};
+use crate::types::{DatasetId, Locations, Timestamp, invalid};
 
 /// Memory of the pages that a batch makes after which it takes no further commit.
 const PAGE_BYTES: usize = 64 << 20;
@@ -65,11 +67,11 @@ pub(crate) struct Ready {
 /// A commit that is staged.
 struct StagedCommit {
     commit: Commit,
-    locations: Vec<Location>,
+    locations: Locations,
     /// The pages that the commit made, by the position of their change.
-    pages: Vec<(usize, Arc<Page>)>,
+    pages: SmallVec<[(usize, Arc<Page>); 1]>,
     /// Places that nobody will look for once the commit is applied.
-    outdated: Vec<Location>,
+    outdated: Locations,
 }
 
 impl Planner {
@@ -265,7 +267,7 @@ fn remember(
     draft: &mut Draft,
     submission: &Submission,
     plan: Plan,
-    locations: Vec<Location>,
+    locations: Locations,
 ) -> (StagedCommit, Receipt) {
     let Plan {
         commit,
@@ -275,7 +277,7 @@ fn remember(
     } = plan;
     let outdated = outdated(draft.state(), &commit);
     draft.apply(&commit, &locations);
-    let mut linked = Vec::with_capacity(pages.len());
+    let mut linked = SmallVec::with_capacity(pages.len());
     for planned in pages {
         let page = Arc::new(
             planned
@@ -332,7 +334,7 @@ impl StagedCommit {
 }
 
 /// Places that nobody will look for once the commit is applied.
-fn outdated(state: &State, commit: &Commit) -> Vec<Location> {
+fn outdated(state: &State, commit: &Commit) -> Locations {
     let location = |change: &Change| match change {
         Change::Dataset(change) => state.head(&change.dataset).location,
         Change::DatasetDeleted { dataset, .. } => state.head(dataset).location,

@@ -85,7 +85,10 @@ impl Cache {
         let mut shard = self.shard(location);
         let &at = shard.places.get(&location)?;
         let slot = &mut shard.slots[at];
-        slot.used = true;
+        // Written only if need be: many read the same line.
+        if !slot.used {
+            slot.used = true;
+        }
         Some(slot.cached.clone())
     }
 

@@ -16,7 +16,7 @@ use names::{
 
 use crate::codec::{Decoder, Encode, Malformed};
 use crate::limits::NOTE_BYTES_MAX;
-use crate::record::Records;
+use crate::records::Records;
 use crate::types::{
     DatasetId, DatasetName, Extent, IdentityId, Location, MetadataKey, MetadataValue, ModifiedBy,
     Note, PoolId, Sequence, SyncCount, Timestamp,

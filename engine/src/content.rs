@@ -137,21 +137,6 @@ pub(crate) fn check_deleted(
     Ok(())
 }
 
-/// A record in the form in which it is laid out.
-pub(crate) fn in_place(record: &Record) -> RecordRef<'_> {
-    RecordRef {
-        key: record.key.as_str().into(),
-        value: record.value.as_ref().map(|value| value.as_str().into()),
-        sync_count: record.sync_count,
-        modified: record.modified,
-        modified_by: match &record.modified_by {
-            ModifiedBy::Owner => None,
-            ModifiedBy::Other(name) => Some((&**name).into()),
-        },
-        device_modified: record.device_modified,
-    }
-}
-
 fn check_name(modified_by: &ModifiedBy) -> Result<(), Invalid> {
     match modified_by {
         ModifiedBy::Other(name) if name.is_empty() || name.len() > MODIFIED_BY_BYTES_MAX => {
@@ -163,7 +148,7 @@ fn check_name(modified_by: &ModifiedBy) -> Result<(), Invalid> {
 
 fn check_sizes(records: &[Record]) -> Result<(), Invalid> {
     let (mut live, mut bytes, mut tombstones, mut tombstone_bytes) = (0, 0, 0, 0);
-    for record in records.iter().map(in_place) {
+    for record in records.iter().map(RecordRef::from) {
         if record.value.is_some() {
             live += 1;
             bytes += record.size();

@@ -14,7 +14,7 @@ use crate::error::{Error, Fault, Refusal};
 use crate::limits::FEED_READ_BYTES;
 use crate::log::Indexed;
 use crate::readers::Registered;
-use crate::record::{Record, RecordRef};
+use crate::records::Records;
 use crate::refill::refilled;
 use crate::scan::{Assembly, Scan};
 use crate::segment::{self, NoFrame};
@@ -51,7 +51,7 @@ pub enum FeedChange {
         /// Who did it.
         modified_by: ModifiedBy,
         /// The records and tombstones written by this commit, ordered by key.
-        records: Vec<Record>,
+        records: Records,
     },
     /// A dataset is exactly this: it was published again, or imported.
     Whole {
@@ -62,7 +62,7 @@ pub enum FeedChange {
         /// Who wrote it last.
         modified_by: ModifiedBy,
         /// All its records and tombstones, ordered by sync count, then key.
-        records: Vec<Record>,
+        records: Records,
     },
     /// A dataset was deleted.
     DeletedDataset {
@@ -369,9 +369,8 @@ fn told(change: &Change) -> Option<FeedChange> {
             let dataset = change.dataset.clone();
             let modified_by = change.facts.modified_by.clone();
             let whole = change.cause != Cause::Update;
-            let news = |record: &RecordRef<'_>| whole || record.sync_count == sync_count;
-            let records = change.records.iter().filter(news);
-            let records = records.map(|record| record.to_record()).collect();
+            let since = if whole { SyncCount::ZERO } else { sync_count };
+            let records = change.records.copied_since(since);
             Some(if whole {
                 FeedChange::Whole {
                     dataset,

@@ -8,7 +8,8 @@ use uuid::Uuid;
 use crate::codec::Decoder;
 use crate::commit::{Cause, Change, DatasetChange, Facts, Part, encode_head};
 use crate::frame::{HEADER_BYTES, Header, Kind, Seed};
-use crate::record::{RecordRef, Records};
+use crate::record::RecordRef;
+use crate::records::Records;
 use crate::segment::{FRAMES_OFFSET, NoFrame, Segment, SegmentHeader};
 use crate::types::{
     DatasetId, DatasetName, IdentityId, Location, MetadataKey, MetadataValue, ModifiedBy, Note,

@@ -165,6 +165,7 @@ mod queue;
 mod reader;
 mod readers;
 mod record;
+mod records;
 mod recovery;
 mod refill;
 mod repair;
@@ -201,6 +202,7 @@ pub use proposal::{DatasetInfo, Outcome, Proposal, Receipt, Wish};
 pub use reader::{IdentityUsage, Listed, Listing, Metadata, PoolUsage, Reader};
 pub use readers::ReaderLag;
 pub use record::{Record, RecordRef};
+pub use records::{RecordIter, Records};
 pub use recovery::{Recovery, Torn};
 pub use repair::{
     LostCommits, LostDataset, LostValue, Repaired, plan_repair, plan_repair_on, repair, repair_on,

@@ -7,10 +7,14 @@
 use bytes::Bytes;
 
 mod reach;
+mod update;
+
+pub(crate) use update::Update;
 
 use crate::commit::{Cause, DatasetChange, Facts, Gap};
-use crate::record::{self, RecordRef, Records};
-use crate::types::{DatasetId, IdentityId, Location, ModifiedBy, SyncCount, Timestamp};
+use crate::record::{self, RecordRef};
+use crate::records::Records;
+use crate::types::{DatasetId, IdentityId, Location, ModifiedBy, SyncCount};
 
 /// A frame that a cold read of the dataset visits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,21 +35,6 @@ pub(crate) struct Page {
     by_key: Box<[u32]>,
     /// The frames that hold the page, newest first; the last one is an image.
     links: Box<[Link]>,
-}
-
-/// What a page becomes by an update.
-pub(crate) struct Update<'a> {
-    /// The records that are new, ordered by key, all with the count after the update.
-    pub(crate) written: &'a [RecordRef<'a>],
-    /// The positions of those that they replace, in no order.
-    pub(crate) replaced: Vec<u32>,
-    pub(crate) sync_count: SyncCount,
-    pub(crate) now: Timestamp,
-    /// Tombstones that were made before this are purged.
-    pub(crate) purge_before: Timestamp,
-    /// Most tombstones that stay, and most bytes of their keys.
-    pub(crate) tombstones_max: (usize, usize),
-    pub(crate) modified_by: &'a ModifiedBy,
 }
 
 impl Page {
@@ -152,23 +141,6 @@ impl Page {
         RecordRef::believed(&self.bytes[self.offsets[position] as usize..])
     }
 
-    /// The position of a key's record or tombstone in the listing order.
-    pub(crate) fn position(&self, key: &str) -> Option<u32> {
-        let by_key = |&position: &u32| self.key_at(position).cmp(key.as_bytes());
-        let place = self.by_key.binary_search_by(by_key).ok()?;
-        Some(self.by_key[place])
-    }
-
-    /// The count of the record at a position.
-    pub(crate) fn count_at(&self, position: u32) -> SyncCount {
-        record::sync_count(&self.bytes[self.offset(position as usize)..])
-    }
-
-    /// The bytes of a key, which are ordered like its text.
-    fn key_at(&self, position: u32) -> &[u8] {
-        record::key_bytes(&self.bytes[self.offset(position as usize)..])
-    }
-
     /// The first position after every record for which `before` holds.
     pub(crate) fn partition(&self, before: impl Fn(RecordRef<'_>) -> bool) -> usize {
         let (mut low, mut high) = (0, self.len());
@@ -185,9 +157,32 @@ impl Page {
 
     /// The first position with a count above this one.
     pub(crate) fn after(&self, sync_count: SyncCount) -> usize {
-        self.offsets.partition_point(|&offset| {
-            record::sync_count(&self.bytes[offset as usize..]) <= sync_count
-        })
+        let is_newer = |position: usize| {
+            let offset = self.offsets[position] as usize;
+            record::sync_count(&self.bytes[offset..]) > sync_count
+        };
+        // The ends of the page, and what is near the young one, are asked for most.
+        if sync_count == SyncCount::ZERO {
+            return 0;
+        }
+        let (mut low, mut high, mut step) = (self.len(), self.len(), 1);
+        if sync_count >= self.facts.sync_count {
+            return high;
+        }
+        while low > 0 && is_newer(low - 1) {
+            high = low - 1;
+            low = high.saturating_sub(step);
+            step *= 2;
+        }
+        while low < high {
+            let middle = low.midpoint(high);
+            if is_newer(middle) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        low
     }
 
     /// The records from one position up to another, in place.
@@ -222,24 +217,6 @@ impl Page {
     /// The page in another place, where it lies whole.
     pub(crate) fn relinked(&self, image: Location) -> Self {
         self.clone().linked(image, &[])
-    }
-
-    /// The page after an update; its links are still to be set.
-    pub(crate) fn updated(&self, mut update: Update<'_>) -> Self {
-        let mut gone = std::mem::take(&mut update.replaced);
-        gone.sort_unstable();
-        let mut facts = self.facts_without(&gone);
-        facts.sync_count = update.sync_count;
-        facts.modified = update.now;
-        facts.modified_by = update.modified_by.clone();
-        if !self.exists() {
-            facts.created = update.now;
-        }
-        for record in update.written {
-            facts.add(record);
-        }
-        self.purge(&mut facts, &mut gone, &update);
-        self.rebuilt(facts, &gone, update.written)
     }
 
     /// The live records as a new dataset of another identity: all have its first count, and what
@@ -277,97 +254,6 @@ impl Page {
             &Records::believed(bytes.into(), live.len()),
             Box::default(),
         )
-    }
-
-    fn facts_without(&self, gone: &[u32]) -> Facts {
-        let mut facts = self.facts.clone();
-        for &position in gone {
-            let (key, value) = record::lengths(&self.bytes[self.offset(position as usize)..]);
-            facts.subtract(key, value);
-        }
-        facts
-    }
-
-    /// Adds the oldest tombstones to `gone` while they are too many, too large or too old.
-    fn purge(&self, facts: &mut Facts, gone: &mut Vec<u32>, update: &Update<'_>) {
-        if facts.tombstones == 0 {
-            return;
-        }
-        let (count_max, bytes_max) = update.tombstones_max;
-        let overwritten = gone.clone();
-        for position in 0..narrow(self.len()) {
-            let record = self.at(position as usize);
-            if record.value.is_some() || overwritten.binary_search(&position).is_ok() {
-                continue;
-            }
-            let fits = facts.tombstones as usize <= count_max
-                && facts.tombstone_bytes as usize <= bytes_max;
-            // All tombstones of one commit go together: the floor cannot tell them apart.
-            if fits && record.modified >= update.purge_before && record.sync_count > facts.floor {
-                break;
-            }
-            facts.subtract(record.key.len(), None);
-            facts.floor = facts.floor.max(record.sync_count);
-            gone.push(position);
-        }
-        gone.sort_unstable();
-    }
-
-    fn rebuilt(&self, facts: Facts, gone: &[u32], written: &[RecordRef<'_>]) -> Self {
-        let added: usize = written.iter().map(RecordRef::encoded_len).sum();
-        let kept = self.len() - gone.len();
-        let removed: usize = gone
-            .iter()
-            .map(|&at| self.offset(at as usize + 1) - self.offset(at as usize))
-            .sum();
-        let mut bytes = Vec::with_capacity(self.bytes.len() - removed + added);
-        let mut offsets = Vec::with_capacity(kept + written.len());
-        let mut from = 0;
-        for &stop in gone.iter().chain(std::iter::once(&narrow(self.len()))) {
-            let (start, end) = (self.offset(from), self.offset(stop as usize));
-            let base = bytes.len();
-            offsets.extend(
-                self.offsets[from..stop as usize]
-                    .iter()
-                    .map(|&offset| narrow(offset as usize - start + base)),
-            );
-            bytes.extend_from_slice(&self.bytes[start..end]);
-            from = stop as usize + 1;
-        }
-        for record in written {
-            offsets.push(narrow(bytes.len()));
-            record.encode(&mut bytes);
-        }
-        let by_key = self.merged_keys(gone, written, kept);
-        Self {
-            facts,
-            bytes: bytes.into(),
-            offsets: offsets.into(),
-            by_key,
-            links: Box::default(),
-        }
-    }
-
-    /// `by_key` without what is gone and with what is written, which stands last in the page.
-    fn merged_keys(&self, gone: &[u32], written: &[RecordRef<'_>], kept: usize) -> Box<[u32]> {
-        let mut by_key = Vec::with_capacity(kept + written.len());
-        let mut fresh = (narrow(kept)..).zip(written).peekable();
-        for &position in &*self.by_key {
-            let shift = match gone.binary_search(&position) {
-                Ok(_) => continue,
-                Err(shift) => narrow(shift),
-            };
-            if fresh.peek().is_some() {
-                let key = self.key_at(position);
-                while let Some((new, _)) = fresh.next_if(|(_, record)| record.key.as_bytes() < key)
-                {
-                    by_key.push(new);
-                }
-            }
-            by_key.push(position - shift);
-        }
-        by_key.extend(fresh.map(|(new, _)| new));
-        by_key.into()
     }
 }
 

@@ -5,27 +5,25 @@
 
 use std::sync::Arc;
 
+use smallvec::SmallVec;
+
 mod import;
 mod room;
 mod shape;
+mod update;
 
 use room::exceeded;
 use shape::check_shape;
 
 use crate::commit::{Cause, Change, Commit, DatasetChange, Facts};
 use crate::error::{Found, Limit, Refusal, Subject};
-use crate::limits::{
-    DATASETS_PER_IDENTITY_MAX, Limits, TOMBSTONE_AGE_MS, TOMBSTONE_BYTES_MAX,
-    TOMBSTONES_PER_DATASET_MAX,
-};
-use crate::page::{self, Link, Page};
+use crate::limits::{DATASETS_PER_IDENTITY_MAX, Limits};
+use crate::page::{Link, Page};
 use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
-use crate::record::{Record, RecordRef};
-use crate::segment;
 use crate::state::State;
 use crate::types::{
-    DatasetId, DatasetName, Expected, Extent, IdentityId, MetadataKey, ModifiedBy, Patch, PatchOp,
-    PoolId, SyncCount, Timestamp, invalid,
+    DatasetId, DatasetName, Expected, IdentityId, MetadataKey, ModifiedBy, PoolId, SyncCount,
+    Timestamp, invalid,
 };
 
 /// What a decision rests on.
@@ -41,7 +39,7 @@ pub(crate) struct Ground<'a> {
 pub(crate) struct Plan {
     pub(crate) commit: Commit,
     pub(crate) outcomes: Vec<Outcome>,
-    pub(crate) pages: Vec<PlannedPage>,
+    pub(crate) pages: SmallVec<[PlannedPage; 1]>,
     /// Whose datasets come to be.
     created: Vec<(PoolId, IdentityId)>,
 }
@@ -75,7 +73,7 @@ pub(crate) fn plan(
     let mut plan = Plan {
         commit,
         outcomes: Vec::with_capacity(proposal.wishes.len()),
-        pages: Vec::with_capacity(proposal.wishes.len()),
+        pages: SmallVec::with_capacity(proposal.wishes.len()),
         created: Vec::new(),
     };
     for wish in &proposal.wishes {
@@ -143,67 +141,6 @@ impl Plan {
                 ))
             }
         }
-    }
-
-    fn update(
-        &mut self,
-        ground: &Ground<'_>,
-        dataset: &DatasetId,
-        patches: &[Patch],
-        modified_by: &ModifiedBy,
-    ) -> Result<(Change, Outcome), Refusal> {
-        let before = self.page_of(ground, dataset);
-        let sync_count = next_of(before.facts().sync_count)?;
-        let now = self.commit.time;
-        let news: Vec<_> = patches
-            .iter()
-            .map(|patch| written(patch, sync_count, now, modified_by))
-            .collect();
-        let by_key = sorted_by_key(&news)?;
-        let mut replaced = Vec::with_capacity(patches.len());
-        for patch in patches {
-            let position = before.position(patch.key.as_str());
-            check_count(&before, patch, position)?;
-            replaced.extend(position);
-        }
-        let page = before.updated(page::Update {
-            written: &by_key,
-            replaced,
-            sync_count,
-            now,
-            purge_before: Timestamp::believed(now.get().saturating_sub(TOMBSTONE_AGE_MS)),
-            tombstones_max: (TOMBSTONES_PER_DATASET_MAX, TOMBSTONE_BYTES_MAX),
-            modified_by,
-        });
-        self.check_limits(ground, dataset, &before, page.facts())?;
-        if !before.exists() {
-            self.created.push((dataset.pool, dataset.identity));
-        }
-        let (covers_from, older) = page.reach(before.links());
-        let change = Change::Dataset(DatasetChange {
-            cause: Cause::Update,
-            dataset: dataset.clone(),
-            facts: page.facts().clone(),
-            covers_from,
-            link: older.first().map(|link| link.location),
-            image: moved_image(ground.state, dataset, covers_from),
-            records: page.slice(page.after(covers_from), page.len()),
-        });
-        let records = patches.iter().zip(&news);
-        let records = records.map(|(patch, new)| recorded(patch, new, modified_by));
-        let records = records.collect();
-        self.pages.push(PlannedPage {
-            change: self.commit.changes.len(),
-            page,
-            older,
-        });
-        Ok((
-            change,
-            Outcome::Updated {
-                sync_count,
-                records,
-            },
-        ))
     }
 
     fn delete_dataset(
@@ -303,87 +240,6 @@ fn next_of(sync_count: SyncCount) -> Result<SyncCount, Refusal> {
         limit: Limit::SyncCount,
         max: SyncCount::MAX.get(),
     })
-}
-
-fn sorted_by_key<'a>(news: &[RecordRef<'a>]) -> Result<Vec<RecordRef<'a>>, Refusal> {
-    if news.is_empty() {
-        return Err(invalid("patches", "must not be empty").into());
-    }
-    let mut by_key = news.to_vec();
-    by_key.sort_unstable_by_key(|record| record.key);
-    match by_key.windows(2).find(|pair| pair[0].key == pair[1].key) {
-        Some(pair) => {
-            Err(invalid("patches", format!("the key {} occurs twice", pair[0].key)).into())
-        }
-        None => Ok(by_key),
-    }
-}
-
-/// A record or tombstone must have the count that the client saw. A key without either may be
-/// written by who never knew it (0), or who has listed everything since the floor; a count below
-/// the floor comes from a client that knew something which was removed since.
-fn check_count(page: &Page, patch: &Patch, position: Option<u32>) -> Result<(), Refusal> {
-    let client = patch.sync_count;
-    let server = match position {
-        Some(position) => page.count_at(position),
-        None if page.facts().vouches_for(client) => return Ok(()),
-        None => SyncCount::ZERO,
-    };
-    if server == client {
-        return Ok(());
-    }
-    Err(Refusal::Conflict {
-        key: patch.key.clone(),
-        server,
-        client,
-    })
-}
-
-fn written<'a>(
-    patch: &'a Patch,
-    sync_count: SyncCount,
-    now: Timestamp,
-    modified_by: &'a ModifiedBy,
-) -> RecordRef<'a> {
-    RecordRef {
-        key: patch.key.as_str().into(),
-        value: match &patch.op {
-            PatchOp::Replace(value) => Some(value.as_str().into()),
-            PatchOp::Remove => None,
-        },
-        sync_count,
-        modified: now,
-        modified_by: match modified_by {
-            ModifiedBy::Owner => None,
-            ModifiedBy::Other(name) => Some((&**name).into()),
-        },
-        device_modified: patch.device_modified.unwrap_or(now),
-    }
-}
-
-/// What a patch made, sharing its text.
-fn recorded(patch: &Patch, new: &RecordRef<'_>, modified_by: &ModifiedBy) -> Record {
-    Record {
-        key: patch.key.clone(),
-        value: match &patch.op {
-            PatchOp::Replace(value) => Some(value.clone()),
-            PatchOp::Remove => None,
-        },
-        sync_count: new.sync_count,
-        modified: new.modified,
-        modified_by: modified_by.clone(),
-        device_modified: new.device_modified,
-    }
-}
-
-/// Where the walk from a frame ends that does not hold everything, if that place is not one that
-/// the log tells of itself.
-fn moved_image(state: &State, dataset: &DatasetId, covers_from: SyncCount) -> Option<Extent> {
-    if covers_from == SyncCount::ZERO {
-        return None;
-    }
-    let image = state.known(dataset)?.image?;
-    segment::is_cold(image.location.segment).then_some(image)
 }
 
 fn no_such(dataset: &DatasetId) -> Refusal {

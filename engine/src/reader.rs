@@ -11,7 +11,8 @@ use crate::limits::PAGE_ITEMS_MAX;
 use crate::page::Page;
 use crate::plan::info;
 use crate::proposal::DatasetInfo;
-use crate::record::{RecordRef, Records};
+use crate::record::RecordRef;
+use crate::records::Records;
 use crate::state::{Identity, Place, Pool};
 use crate::store::{Disk, Store};
 use crate::types::{

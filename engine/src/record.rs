@@ -1,9 +1,4 @@
-//! One record, and a run of records in listing order (sync count, then key), as they lie on disk.
-//!
-//! A run is what frames carry, what a page is made of and what a listing hands out: always the
-//! same bytes, never copied in between. Layout in `docs/FORMAT.md`.
-
-use bytes::Bytes;
+//! One record, with a life of its own or as it lies on disk. Layout in `docs/FORMAT.md`.
 
 use crate::codec::{Decoder, Encode, Malformed};
 use crate::limits::{KEY_BYTES_MAX, MODIFIED_BY_BYTES_MAX, RECORD_HEADER_BYTES};
@@ -15,18 +10,17 @@ const TOMBSTONE: u16 = 1 << 15;
 /// A record, or the tombstone of one.
 ///
 /// ```
-/// use syncline_engine::FeedChange;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
-/// # let (_home, engine, _settings) =
+/// # let (_home, engine, settings) =
 /// #     include!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/examples/scene.in"));
-/// let mut feed = engine.feed(engine.tail())?;
-/// let commits = feed.read()?;
-/// let FeedChange::Updated { records, .. } = &commits[0].changes[0] else {
-///     return Err("records were written".into());
-/// };
-/// assert_eq!(records[0].key.as_str(), "theme");
-/// assert_eq!(records[0].value.as_ref().map(|value| value.as_str()), Some("dark"));
-/// assert_eq!(records[0].sync_count.get(), 1);
+/// let listed = engine.reader().list(&settings, &Default::default())?;
+/// let theme = listed.records().next().map(|record| record.to_record());
+/// drop(listed);
+///
+/// let theme = theme.ok_or("it has records")?;
+/// assert_eq!(theme.key.as_str(), "theme");
+/// assert_eq!(theme.value.as_ref().map(|value| value.as_str()), Some("dark"));
+/// assert_eq!(theme.sync_count.get(), 1);
 /// # Ok(())
 /// # }
 /// ```
@@ -75,6 +69,22 @@ pub struct RecordRef<'a> {
     pub modified_by: Option<Text<'a>>,
     /// When the device changed it, as the device told.
     pub device_modified: Timestamp,
+}
+
+impl<'a> From<&'a Record> for RecordRef<'a> {
+    fn from(record: &'a Record) -> Self {
+        Self {
+            key: record.key.as_str().into(),
+            value: record.value.as_ref().map(|value| value.as_str().into()),
+            sync_count: record.sync_count,
+            modified: record.modified,
+            modified_by: match &record.modified_by {
+                ModifiedBy::Owner => None,
+                ModifiedBy::Other(name) => Some((&**name).into()),
+            },
+            device_modified: record.device_modified,
+        }
+    }
 }
 
 impl<'a> RecordRef<'a> {
@@ -139,12 +149,15 @@ impl<'a> RecordRef<'a> {
     )]
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let flag = if self.value.is_none() { TOMBSTONE } else { 0 };
-        out.put_u16(self.key.len() as u16 | flag);
-        out.put_u24(self.value.map_or(0, |value| value.len() as u32));
-        out.put_u48(self.sync_count.get());
-        out.put_u48(self.modified.get());
-        out.put_u48(self.device_modified.get());
-        out.put_u16(self.modified_by.map_or(0, |name| name.len() as u16));
+        let mut header = [0; RECORD_HEADER_BYTES];
+        let mut fields = &mut header[..];
+        fields.put_u16(self.key.len() as u16 | flag);
+        fields.put_u24(self.value.map_or(0, |value| value.len() as u32));
+        fields.put_u48(self.sync_count.get());
+        fields.put_u48(self.modified.get());
+        fields.put_u48(self.device_modified.get());
+        fields.put_u16(self.modified_by.map_or(0, |name| name.len() as u16));
+        out.put_bytes(&header);
         out.put_bytes(self.key.as_bytes());
         out.put_bytes(self.value.map_or(&[], Text::as_bytes));
         out.put_bytes(self.modified_by.map_or(&[], Text::as_bytes));
@@ -169,7 +182,7 @@ impl<'a> RecordRef<'a> {
     }
 
     /// Reads the record at the front of an input that was checked, or will be.
-    fn decode_shape(input: &mut Decoder<'a>) -> Result<Self, Malformed> {
+    pub(crate) fn decode_shape(input: &mut Decoder<'a>) -> Result<Self, Malformed> {
         let head: [u8; RECORD_HEADER_BYTES] = input.array()?;
         let number = |at: usize| {
             let mut bytes = [0; 8];
@@ -211,6 +224,13 @@ pub(crate) fn lengths(record: &[u8]) -> (usize, Option<usize>) {
     )
 }
 
+/// How many bytes the record at the front of checked bytes takes.
+pub(crate) fn encoded_len(record: &[u8]) -> usize {
+    let (key, value) = lengths(record);
+    let modified_by = u16::from_le_bytes([record[23], record[24]]);
+    RECORD_HEADER_BYTES + key + value.unwrap_or(0) + usize::from(modified_by)
+}
+
 /// The bytes of the key of the record at the front of checked bytes.
 pub(crate) fn key_bytes(record: &[u8]) -> &[u8] {
     let (length, _) = lengths(record);
@@ -223,76 +243,3 @@ pub(crate) fn sync_count(record: &[u8]) -> SyncCount {
     bytes[..6].copy_from_slice(&record[5..11]);
     SyncCount::believed(u64::from_le_bytes(bytes))
 }
-
-/// Records and tombstones in listing order.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub(crate) struct Records {
-    bytes: Bytes,
-    count: usize,
-}
-
-impl Records {
-    /// Takes bytes that are a run already.
-    pub(crate) fn believed(bytes: Bytes, count: usize) -> Self {
-        Self { bytes, count }
-    }
-
-    /// Checks that the bytes are `count` records in listing order.
-    pub(crate) fn decode(bytes: Bytes, count: usize) -> Result<Self, Malformed> {
-        let mut input = Decoder::new(&bytes);
-        let mut last: Option<(SyncCount, Text<'_>)> = None;
-        for _ in 0..count {
-            let record = RecordRef::decode(&mut input)?;
-            let place = (record.sync_count, record.key);
-            if record.sync_count == SyncCount::ZERO || last.is_some_and(|last| last >= place) {
-                return Err(Malformed("records are not in order"));
-            }
-            last = Some(place);
-        }
-        input.finish()?;
-        Ok(Self { bytes, count })
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.count
-    }
-
-    pub(crate) fn bytes(&self) -> &Bytes {
-        &self.bytes
-    }
-
-    pub(crate) fn iter(&self) -> RecordIter<'_> {
-        RecordIter {
-            input: Decoder::new(&self.bytes),
-            left: self.count,
-        }
-    }
-}
-
-impl std::fmt::Debug for Records {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.iter()).finish()
-    }
-}
-
-/// Walks a run.
-#[derive(Clone, Debug)]
-pub(crate) struct RecordIter<'a> {
-    input: Decoder<'a>,
-    left: usize,
-}
-
-impl<'a> Iterator for RecordIter<'a> {
-    type Item = RecordRef<'a>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        Some(RecordRef::decode_shape(&mut self.input).expect("a run was checked when it was made"))
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        (self.left, Some(self.left))
-    }
-}
-
-impl ExactSizeIterator for RecordIter<'_> {}

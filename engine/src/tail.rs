@@ -23,7 +23,7 @@ use crate::log::{End, IndexPoint, Indexed, Log, Position};
 use crate::root::Root;
 use crate::segment::{self, FRAMES_OFFSET, Segment, SegmentHeader, io};
 use crate::spare::Spare;
-use crate::types::{Location, Sequence, Timestamp};
+use crate::types::{Location, Locations, Sequence, Timestamp};
 
 /// What is left free behind every commit: a mark at rest, a mark at the close, and a little that
 /// is cut off, so that a closed file is always shorter than its capacity.
@@ -33,7 +33,7 @@ const ROOM_BYTES: u64 =
 /// What became of a commit that was to be staged.
 pub(crate) enum Staged {
     /// Its changes lie here once it is flushed.
-    At(Vec<Location>),
+    At(Locations),
     /// Nothing was staged: the rest of the segment is too short, flush first what is in it.
     SegmentFull,
     /// Nothing was staged: no segment may be so large.
@@ -120,7 +120,7 @@ impl Tail {
     /// be written to again.
     pub(crate) fn stage(&mut self, commit: &Commit, may_begin: bool) -> Result<Staged, Fault> {
         let (before, frames) = (self.buffer.len(), self.laid.len());
-        let locations = self.lay(commit);
+        let mut locations = self.lay(commit);
         let may_begin = may_begin && before == 0;
         let staged = self.make_room(before, commit.deletes(), may_begin);
         if !matches!(staged, Ok(None)) {
@@ -138,18 +138,17 @@ impl Tail {
         self.time = commit.time;
         self.number(frames, Kind::Commit, commit.sequence);
         let position = self.position;
-        let placed = |location: Location| Location {
-            segment: position.segment,
-            offset: position.offset + location.offset,
-            ..location
-        };
-        Ok(Staged::At(locations.into_iter().map(placed).collect()))
+        for location in &mut locations {
+            location.segment = position.segment;
+            location.offset += position.offset;
+        }
+        Ok(Staged::At(locations))
     }
 
     /// Lays the frames of a commit behind what is staged, each behind room for its header, and says
     /// where in the buffer each change lies.
-    fn lay(&mut self, commit: &Commit) -> Vec<Location> {
-        let mut locations = Vec::with_capacity(commit.changes.len());
+    fn lay(&mut self, commit: &Commit) -> Locations {
+        let mut locations = Locations::with_capacity(commit.changes.len());
         let (mut changes, mut is_full) = (0, true);
         let before = self.buffer.len();
         for change in &commit.changes {

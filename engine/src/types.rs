@@ -10,7 +10,7 @@ mod record;
 mod text;
 
 pub use id::{DatasetId, DatasetName, IdentityId, PoolId};
-pub(crate) use location::{Extent, Location, PackedLocation};
+pub(crate) use location::{Extent, Location, Locations, PackedLocation};
 pub use metadata::{Expected, MetadataKey, MetadataValue, Note};
 pub use number::{Sequence, SyncCount, Timestamp};
 pub use record::{ModifiedBy, Patch, PatchOp, RecordKey, RecordValue};

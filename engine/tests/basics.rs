@@ -36,7 +36,10 @@ fn all(engine: &Engine, dataset: &DatasetId) -> Vec<(String, Option<String>, u64
     let listed = engine.reader().list(dataset, &Listing::default()).unwrap();
     listed
         .records()
-        .map(|r| (r.key.into(), r.value.map(Into::into), r.sync_count.get()))
+        .map(|r| {
+            let value = r.value.map(|value| value.to_string());
+            (r.key.to_string(), value, r.sync_count.get())
+        })
         .collect()
 }
 
@@ -273,7 +276,7 @@ fn increment(engine: &Engine, counter: &DatasetId) {
         let (seen, value) = listed.records().next().map_or((0, 0), |record| {
             (
                 record.sync_count.get(),
-                record.value.unwrap().parse::<u64>().unwrap(),
+                record.value.unwrap().as_str().parse::<u64>().unwrap(),
             )
         });
         let patch = replace("n", &(value + 1).to_string(), seen);

@@ -231,8 +231,8 @@ impl Scene {
                 .map(|r| {
                     (
                         r.sync_count.get(),
-                        r.key.to_owned(),
-                        r.value.map(str::to_owned),
+                        r.key.to_string(),
+                        r.value.map(|value| value.to_string()),
                     )
                 })
                 .collect();

@@ -222,7 +222,7 @@ fn a_copy_goes_to_an_identity_that_has_forgotten_names() {
     assert_eq!(info.modified_by.name(&to.identity), from.identity.as_str());
     let listed = engine.reader().list(&to, &Listing::default()).unwrap();
     let record = listed.records().next().unwrap();
-    assert_eq!(record.modified_by, Some(from.identity.as_str()));
+    assert_eq!(record.modified_by, Some(from.identity.as_str().into()));
     assert!(engine.commit(wish).is_err(), "a name is used once");
 }
 

@@ -54,7 +54,7 @@ fn list(engine: &Engine, dataset: &DatasetId, since: u64) -> Result<Listed, Erro
 }
 
 fn keys(listed: &Listed) -> Vec<&str> {
-    listed.records().map(|record| record.key).collect()
+    listed.records().map(|record| record.key.as_str()).collect()
 }
 
 fn shared(disk: &SimDisk) -> Arc<dyn Disk> {

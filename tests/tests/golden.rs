@@ -200,7 +200,10 @@ fn change(change: &FeedChange) -> Value {
             dataset.to_string(),
             sync_count.get(),
             modifier(modified_by),
-            records.iter().map(news).collect::<Vec<_>>(),
+            records
+                .iter()
+                .map(|record| news(&record.to_record()))
+                .collect::<Vec<_>>(),
         ]),
         FeedChange::DeletedDataset {
             dataset,

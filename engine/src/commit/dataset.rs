@@ -8,7 +8,7 @@ use super::{
     Facts, Gap, WITH_GAP, WITH_IMAGE, decode_location, encode_location,
 };
 use crate::codec::{Decoder, Encode, Malformed};
-use crate::record::Records;
+use crate::records::Records;
 use crate::types::{Extent, SyncCount, Timestamp};
 
 impl DatasetChange {

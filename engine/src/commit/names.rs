@@ -63,16 +63,17 @@ pub(crate) fn encode_identity_of(out: &mut Vec<u8>, identity: &IdentityId, pool:
 
 fn decode_id<T>(
     input: &mut Decoder<'_>,
-    pool: Option<&str>,
-    parse: impl Fn(&str) -> Result<T, Invalid>,
-    of_uuid: impl Fn(&str, Uuid) -> Result<T, Invalid>,
+    pool: Option<&[u8]>,
+    parse: impl Fn(&[u8]) -> Result<T, Invalid>,
+    of_uuid: impl Fn(&[u8], Uuid) -> Result<T, Invalid>,
 ) -> Result<T, Malformed> {
     let tag = input.u8()?;
-    let region = match (tag, pool.and_then(|pool| pool.split_once(':'))) {
-        (ID_UUID_SAME_REGION, Some((region, _))) => region,
+    let of_pool = pool.and_then(|pool| pool.split(|byte| *byte == b':').next());
+    let region = match (tag, of_pool) {
+        (ID_UUID_SAME_REGION, Some(region)) => region,
         (ID_PLAIN | ID_UUID, _) => {
             let length = usize::from(input.u8()?);
-            input.text(length)?
+            input.bytes(length)?
         }
         _ => {
             return Err(Malformed(
@@ -90,7 +91,7 @@ fn decode_id<T>(
 }
 
 pub(crate) fn decode_pool(input: &mut Decoder<'_>) -> Result<PoolId, Malformed> {
-    decode_id(input, None, PoolId::parse, PoolId::of_uuid)
+    decode_id(input, None, PoolId::of_bytes, PoolId::of_uuid)
 }
 
 pub(crate) fn encode_identity(out: &mut Vec<u8>, pool: &PoolId, identity: &IdentityId) {
@@ -109,8 +110,8 @@ pub(crate) fn decode_identity_of(
     input: &mut Decoder<'_>,
     pool: &PoolId,
 ) -> Result<IdentityId, Malformed> {
-    let (parse, of_uuid) = (IdentityId::parse, IdentityId::of_uuid);
-    decode_id(input, Some(pool.as_str()), parse, of_uuid)
+    let (parse, of_uuid) = (IdentityId::of_bytes, IdentityId::of_uuid);
+    decode_id(input, Some(pool.as_bytes()), parse, of_uuid)
 }
 
 pub(crate) fn decode_name(input: &mut Decoder<'_>) -> Result<DatasetName, Malformed> {

@@ -15,7 +15,8 @@ use crate::commit::{Change, Part, encode_head};
 use crate::disk::{Disk, SimDisk};
 use crate::files::Files;
 use crate::frame::{HEADER_BYTES, Header, Seed};
-use crate::record::{self, Records};
+use crate::record;
+use crate::records::Records;
 use crate::root::Root;
 use crate::scan::{Assembly, Scan};
 use crate::segment::{self, FRAMES_OFFSET, Segment};
@@ -100,7 +101,7 @@ pub(super) fn records(_: Mode, bytes: &[u8]) {
         return;
     };
     let mut again = Vec::new();
-    for found in run.iter() {
+    for found in &run {
         let rest = &bytes[again.len()..];
         assert_eq!(record::key_bytes(rest), found.key.as_bytes());
         assert_eq!(record::sync_count(rest), found.sync_count);

@@ -4,12 +4,13 @@
 use super::room::exceeded;
 use super::{Ground, Plan, PlannedPage, info, next_of};
 use crate::commit::{Cause, Change, DatasetChange, Facts};
-use crate::content::{Content, check_deleted, in_place};
+use crate::content::{Content, check_deleted};
 use crate::error::{Limit, Refusal};
 use crate::limits::DATASETS_PER_IDENTITY_MAX;
 use crate::page::Page;
 use crate::proposal::{Outcome, Wish};
-use crate::record::Records;
+use crate::record::RecordRef;
+use crate::records::Records;
 use crate::state::Head;
 use crate::types::{DatasetId, invalid};
 
@@ -106,7 +107,7 @@ fn fitted(content: &Content, head: Head) -> Result<Page, Refusal> {
     };
     let (mut bytes, mut count) = (Vec::new(), 0);
     for record in &content.records {
-        let record = in_place(record);
+        let record = RecordRef::from(record);
         if record.value.is_some() || kept && record.sync_count > floor {
             facts.add(&record);
             record.encode(&mut bytes);

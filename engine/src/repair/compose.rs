@@ -6,7 +6,8 @@ use super::pieces::Piece;
 use super::shelf::Shelf;
 use crate::commit::{Change, DatasetChange, Facts, Gap};
 use crate::page::Page;
-use crate::record::{RecordRef, Records};
+use crate::record::RecordRef;
+use crate::records::Records;
 use crate::state::Known;
 use crate::types::{DatasetId, SyncCount, Text};
 

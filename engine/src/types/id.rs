@@ -38,32 +38,33 @@ impl Id {
     }
 
     /// The id of a region and a uuid.
-    fn of_uuid(field: &'static str, region: &str, uuid: Uuid) -> Result<Self, Invalid> {
+    fn of_uuid(field: &'static str, region: &[u8], uuid: Uuid) -> Result<Self, Invalid> {
         let (start, end) = (region.len() + 1, region.len() + 1 + Hyphenated::LENGTH);
-        if region.is_empty() || end > ID_BYTES_MAX || !region.bytes().all(is_of_region) {
+        if region.is_empty() || end > ID_BYTES_MAX || !region.iter().all(is_of_region) {
             return Err(ill_formed(field));
         }
         let mut bytes = [0; BYTES];
-        bytes[..region.len()].copy_from_slice(region.as_bytes());
+        bytes[..region.len()].copy_from_slice(region);
         bytes[region.len()] = b':';
         uuid.hyphenated().encode_lower(&mut bytes[start..end]);
         Ok(Self::believed(bytes, end))
     }
 
-    fn parse(field: &'static str, text: &str) -> Result<Self, Invalid> {
-        let well_formed = text.split_once(':').is_some_and(|(region, tail)| {
+    fn parse(field: &'static str, text: &[u8]) -> Result<Self, Invalid> {
+        let colon = text.iter().position(|byte| *byte == b':');
+        let well_formed = colon.is_some_and(|colon| {
+            let (region, tail) = (&text[..colon], &text[colon + 1..]);
+            let is_of_tail = |byte: &u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-');
             !region.is_empty()
                 && !tail.is_empty()
-                && region.bytes().all(is_of_region)
-                && tail
-                    .bytes()
-                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b) || b == b'-')
+                && region.iter().all(is_of_region)
+                && tail.iter().all(is_of_tail)
         });
         if !well_formed || text.len() > ID_BYTES_MAX {
             return Err(ill_formed(field));
         }
         let mut bytes = [0; BYTES];
-        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        bytes[..text.len()].copy_from_slice(text);
         Ok(Self::believed(bytes, text.len()))
     }
 
@@ -109,8 +110,8 @@ impl Hash for Id {
     }
 }
 
-fn is_of_region(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+fn is_of_region(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }
 
 fn ill_formed(field: &'static str) -> Invalid {
@@ -140,11 +141,16 @@ macro_rules! id {
             /// [`Invalid`] unless the text matches `[\w-]+:[0-9a-f-]+` and has at most 55
             /// bytes.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
-                Id::parse($field, text).map(Self)
+                Self::of_bytes(text.as_bytes())
+            }
+
+            /// Like [`Self::parse`], of what may be no text at all.
+            pub(crate) fn of_bytes(bytes: &[u8]) -> Result<Self, Invalid> {
+                Id::parse($field, bytes).map(Self)
             }
 
             /// The id that [`Self::parse`] makes of `<region>:<uuid>`, without the way by text.
-            pub(crate) fn of_uuid(region: &str, uuid: Uuid) -> Result<Self, Invalid> {
+            pub(crate) fn of_uuid(region: &[u8], uuid: Uuid) -> Result<Self, Invalid> {
                 Id::of_uuid($field, region, uuid).map(Self)
             }
 

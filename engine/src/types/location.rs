@@ -1,5 +1,7 @@
 //! Places on disk.
 
+use smallvec::SmallVec;
+
 /// Where a change lies: a frame, by segment and offset, and the position of the change in it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) struct Location {
@@ -44,3 +46,6 @@ pub(crate) struct Extent {
     /// first in, first out, whatever lives in them.
     pub(crate) bytes: u32,
 }
+
+/// Where the changes of a commit lie, nearly always one.
+pub(crate) type Locations = SmallVec<[Location; 1]>;

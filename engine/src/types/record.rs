@@ -244,7 +244,7 @@ pub struct Patch {
 /// // Listings tell of what was removed, too.
 /// let listed = engine.reader().list(&settings, &Default::default())?;
 /// let tombstone = listed.records().last().ok_or("nothing listed")?;
-/// assert_eq!((tombstone.key, tombstone.value), ("theme", None));
+/// assert!(tombstone.key == "theme" && tombstone.value.is_none());
 /// # Ok(())
 /// # }
 /// ```

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use syncline_engine::{
     DatasetId, Engine, Expected, FeedChange, FeedCommit, IdentityId, Listing, MetadataKey, Patch,
-    PatchOp, PoolId, Proposal, Record, Wish,
+    PatchOp, PoolId, Proposal, RecordRef, Wish,
 };
 
 /// One dataset, possibly deleted.
@@ -296,10 +296,9 @@ impl Model {
     }
 }
 
-fn told(record: &Record) -> (String, (Option<String>, u64)) {
-    let value = record.value.as_ref().map(|value| value.as_str().to_owned());
-    let key = record.key.as_str().to_owned();
-    (key, (value, record.sync_count.get()))
+fn told(record: RecordRef<'_>) -> (String, (Option<String>, u64)) {
+    let value = record.value.map(|value| value.to_string());
+    (record.key.to_string(), (value, record.sync_count.get()))
 }
 
 /// Whether two wishes are about the same thing.

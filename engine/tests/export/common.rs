@@ -205,7 +205,7 @@ pub(crate) fn follow(
             // A gap or an overlap would show in the counts of a dataset that goes on existing.
             assert!(known.is_empty() || sync_count.get() == count.get() + 1);
             *count = sync_count;
-            for record in written {
+            for record in written.iter().map(|record| record.to_record()) {
                 match record.value {
                     Some(_) => known.insert(record.key.clone(), record),
                     None => known.remove(&record.key),
@@ -218,7 +218,8 @@ pub(crate) fn follow(
             records: written,
             ..
         } => {
-            let live = written.into_iter().filter(|record| record.value.is_some());
+            let written = written.iter().map(|record| record.to_record());
+            let live = written.filter(|record| record.value.is_some());
             let by_key = live.map(|record| (record.key.clone(), record)).collect();
             records.insert(dataset, (sync_count, by_key));
         }

@@ -118,7 +118,7 @@ pub fn value_of(engine: &Engine, dataset: &DatasetId, key: &str) -> Option<Strin
     let listed = engine.reader().list(dataset, &Listing::default()).unwrap();
     let mut records = listed.records();
     let record = records.find(|record| record.key == key)?;
-    record.value.map(str::to_owned)
+    record.value.map(|value| value.to_string())
 }
 
 /// Some datasets of some identities, each value told by a number.

@@ -145,8 +145,10 @@ fn snapshot(
         let Exported::Dataset { dataset, content } = exported? else {
             continue;
         };
-        let mut records = content.records;
-        records.retain(|record| record.value.is_some());
+        let live = content
+            .records
+            .iter()
+            .filter(|record| record.value.is_some());
         let event = Event {
             id: EventId {
                 store: of_pool(cursor.store, pool),
@@ -158,7 +160,7 @@ fn snapshot(
             dataset,
             sync_count: content.sync_count,
             modified: content.modified,
-            told: Told::Whole(records),
+            told: Told::Whole(live.map(Into::into).collect()),
         };
         index = index.checked_add(1).ok_or("more datasets than ids")?;
         sending.add(&event, "begin again with --snapshot")?;

@@ -35,7 +35,7 @@ pub(super) async fn first_answer(
     let (count, records) = written.ok_or_else(session_not_valid)?;
     let mut records: Vec<_> = records
         .iter()
-        .map(|record| record_shape(&dataset.identity, record))
+        .map(|record| record_shape(&dataset.identity, &record.to_record()))
         .collect();
     // What a function left out is not in the commit.
     let left_out = triggered::not_written(patches, &records);

@@ -18,10 +18,8 @@ use crate::stream::{Event, Told, events};
 /// Bytes of events that are kept, about: some thousand commits, a fraction of a second at full
 /// speed.
 const BYTES_MAX: usize = 8 << 20;
-/// What an event takes beside its keys and values, about.
+/// What an event takes beside its records, about.
 const EVENT_BYTES: usize = 256;
-/// What a record takes beside its key and value, about.
-const RECORD_BYTES: usize = 64;
 /// Events that are taken at a time, about, and their bytes.
 const TAKEN_EVENTS: usize = 1000;
 const TAKEN_BYTES: usize = 1 << 20;
@@ -344,17 +342,10 @@ pub(super) fn of_pool(commits: Vec<FeedCommit>, pool: &PoolId) -> Vec<Arc<Event>
 
 fn bytes_of(event: &Event) -> usize {
     let records = match &event.told {
-        Told::Changed(records) | Told::Whole(records) => records.as_slice(),
-        Told::Deleted => &[],
+        Told::Changed(records) | Told::Whole(records) => records.memory(),
+        Told::Deleted => 0,
     };
-    let bytes = records.iter().map(|record| {
-        let value = record
-            .value
-            .as_ref()
-            .map_or(0, |value| value.as_str().len());
-        record.key.as_str().len() + value + RECORD_BYTES
-    });
-    EVENT_BYTES + bytes.sum::<usize>()
+    EVENT_BYTES + records
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use std::fmt;
 
 use serde::Serialize;
 use syncline_engine::{
-    DatasetId, FeedChange, FeedCommit, Record, RecordValue, Sequence, SyncCount, Timestamp,
+    DatasetId, FeedChange, FeedCommit, RecordRef, Records, Sequence, SyncCount, Text, Timestamp,
 };
 use uuid::Uuid;
 
@@ -57,9 +57,9 @@ pub struct Event {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
     /// These records and tombstones were written; others stay as they are.
-    Changed(Vec<Record>),
+    Changed(Records),
     /// It is exactly these records: it was published again, or imported.
-    Whole(Vec<Record>),
+    Whole(Records),
     /// It was deleted.
     Deleted,
 }
@@ -100,12 +100,12 @@ pub fn events(commit: FeedCommit) -> Vec<Event> {
             FeedChange::Whole {
                 dataset,
                 sync_count,
-                mut records,
+                records,
                 ..
             } => {
                 let modified = newest(&records, time);
-                records.retain(|record| record.value.is_some());
-                tell(dataset, sync_count, modified, Told::Whole(records));
+                let live = records.iter().filter(|record| record.value.is_some());
+                tell(dataset, sync_count, modified, Told::Whole(live.collect()));
             }
             FeedChange::DeletedDataset {
                 dataset,
@@ -139,7 +139,7 @@ pub fn events(commit: FeedCommit) -> Vec<Event> {
 
 /// When a dataset with these records was written last. Each write leaves a record or a tombstone,
 /// so only of one without any it is not known, and then it is the commit that tells of it.
-fn newest(records: &[Record], otherwise: Timestamp) -> Timestamp {
+fn newest(records: &Records, otherwise: Timestamp) -> Timestamp {
     let times = records.iter().map(|record| record.modified);
     times.max().unwrap_or(otherwise)
 }
@@ -161,10 +161,10 @@ impl Event {
         link: impl FnOnce(&EventId) -> String,
     ) -> Vec<u8> {
         let room = inline_bytes_max.saturating_sub(self.partition_key().len());
-        let records = self.records().unwrap_or_default();
+        let records = self.records();
         // Escaping never makes shorter: what is too long as it is need not be laid out.
-        if bytes_of(records) <= room {
-            let inline = lay_out(&self.shape(self.records().map(shapes), None));
+        if records.map_or(0, bytes_of) <= room {
+            let inline = lay_out(&self.shape(records.map(shapes), None));
             if inline.len() <= room {
                 return inline;
             }
@@ -175,11 +175,11 @@ impl Event {
     /// The records alone, as a JSON array: what the link of an oversize envelope leads to.
     #[must_use]
     pub fn records_json(&self) -> Vec<u8> {
-        lay_out(&shapes(self.records().unwrap_or_default()))
+        lay_out(&self.records().map(shapes).unwrap_or_default())
     }
 
     /// The records that it carries; `None` of a deletion.
-    fn records(&self) -> Option<&[Record]> {
+    fn records(&self) -> Option<&Records> {
         match &self.told {
             Told::Changed(records) | Told::Whole(records) => Some(records),
             Told::Deleted => None,
@@ -251,13 +251,13 @@ struct RecordShape<'a> {
     op: &'static str,
 }
 
-fn shapes(records: &[Record]) -> Vec<RecordShape<'_>> {
+fn shapes(records: &Records) -> Vec<RecordShape<'_>> {
     records.iter().map(RecordShape::new).collect()
 }
 
 impl<'a> RecordShape<'a> {
-    fn new(record: &'a Record) -> Self {
-        let value = record.value.as_ref().map(RecordValue::as_str);
+    fn new(record: RecordRef<'a>) -> Self {
+        let value = record.value.map(Text::as_str);
         Self {
             key: record.key.as_str(),
             op: if value.is_some() { REPLACE } else { REMOVE },
@@ -269,17 +269,11 @@ impl<'a> RecordShape<'a> {
     }
 }
 
-fn bytes_of(records: &[Record]) -> usize {
-    let value = |record: &Record| {
-        record
-            .value
-            .as_ref()
-            .map_or(0, |value| value.as_str().len())
-    };
-    let bytes = records
+fn bytes_of(records: &Records) -> usize {
+    records
         .iter()
-        .map(|record| record.key.as_str().len() + value(record));
-    bytes.sum()
+        .map(|record| record.key.len() + record.value.map_or(0, Text::len))
+        .sum()
 }
 
 fn lay_out<T: Serialize>(shape: &T) -> Vec<u8> {

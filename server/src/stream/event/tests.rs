@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use syncline_engine::{
-    Cursor, DatasetName, IdentityId, ModifiedBy, Note, PoolId, RecordKey, RecordValue,
+    Cursor, DatasetName, IdentityId, ModifiedBy, Note, PoolId, Record, RecordKey, RecordValue,
 };
 
 use super::*;
@@ -48,12 +48,12 @@ fn commit(changes: Vec<FeedChange>) -> FeedCommit {
     }
 }
 
-fn updated(records: Vec<Record>) -> FeedChange {
+fn updated(records: &[Record]) -> FeedChange {
     FeedChange::Updated {
         dataset: dataset("saves"),
         sync_count: count(7),
         modified_by: ModifiedBy::Owner,
-        records,
+        records: records.iter().map(Into::into).collect(),
     }
 }
 
@@ -69,7 +69,7 @@ fn the_envelope_is_spelled_as_consumers_read_it() {
         record("b", None, 7),
         record("c", Some(""), 7),
     ];
-    let told = events(commit(vec![updated(records)]));
+    let told = events(commit(vec![updated(&records)]));
     assert_eq!(told[0].partition_key(), "us-east-1:bb");
     assert_eq!(
         inline(&told[0]),
@@ -109,15 +109,16 @@ fn a_deletion_has_neither_records_nor_a_link() {
 
 #[test]
 fn what_is_published_again_holds_what_lives_at_the_counts_it_has() {
+    let records = [
+        record("a", Some("x"), 3),
+        record("c", Some("z"), 5),
+        record("b", None, 7),
+    ];
     let whole = FeedChange::Whole {
         dataset: dataset("saves"),
         sync_count: count(7),
         modified_by: ModifiedBy::Owner,
-        records: vec![
-            record("a", Some("x"), 3),
-            record("c", Some("z"), 5),
-            record("b", None, 7),
-        ],
+        records: records.iter().map(Into::into).collect(),
     };
     let told = events(commit(vec![whole]));
     let envelope: Value = serde_json::from_str(&inline(&told[0])).unwrap();
@@ -145,7 +146,7 @@ fn a_deleted_identity_is_the_deletion_of_each_dataset_and_a_deleted_pool_is_noth
         ],
     };
     let changes = vec![
-        updated(vec![record("a", Some("x"), 7)]),
+        updated(&[record("a", Some("x"), 7)]),
         gone,
         FeedChange::DeletedPool { pool },
     ];
@@ -172,7 +173,7 @@ fn a_deleted_identity_is_the_deletion_of_each_dataset_and_a_deleted_pool_is_noth
 
 #[test]
 fn what_does_not_fit_with_its_key_carries_a_link() {
-    let told = events(commit(vec![updated(vec![record("a", Some("x"), 7)])]));
+    let told = events(commit(vec![updated(&[record("a", Some("x"), 7)])]));
     let event = &told[0];
     let length = inline(event).len() + event.partition_key().len();
     let link = |id: &EventId| format!("http://here/{id}");
@@ -194,7 +195,7 @@ fn what_does_not_fit_with_its_key_carries_a_link() {
 #[test]
 fn escaping_counts() {
     let value = "\u{1}".repeat(INLINE_BYTES_MAX / 6);
-    let told = events(commit(vec![updated(vec![record("a", Some(&value), 7)])]));
+    let told = events(commit(vec![updated(&[record("a", Some(&value), 7)])]));
     let linked = told[0].envelope(INLINE_BYTES_MAX, |_| "link".into());
     assert!(linked.len() < 1000);
     assert!(told[0].envelope(usize::MAX, |_| "link".into()).len() > INLINE_BYTES_MAX);

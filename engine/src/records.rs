@@ -1,0 +1,140 @@
+//! A run of records in listing order (sync count, then key), as they lie on disk.
+//!
+//! A run is what frames carry, what a page is made of, and what a listing and the feed hand out:
+//! always the same bytes.
+
+use bytes::Bytes;
+
+use crate::codec::{Decoder, Malformed};
+use crate::record::{self, RecordRef};
+use crate::types::{SyncCount, Text};
+
+/// Records and tombstones, ordered by sync count, then key. Clones share them.
+#[doc = include_str!("examples/records.md")]
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Records {
+    bytes: Bytes,
+    count: usize,
+}
+
+impl Records {
+    /// Takes bytes that are a run already.
+    pub(crate) fn believed(bytes: Bytes, count: usize) -> Self {
+        Self { bytes, count }
+    }
+
+    /// Checks that the bytes are `count` records in listing order.
+    pub(crate) fn decode(bytes: Bytes, count: usize) -> Result<Self, Malformed> {
+        let mut input = Decoder::new(&bytes);
+        let mut last: Option<(SyncCount, Text<'_>)> = None;
+        for _ in 0..count {
+            let record = RecordRef::decode(&mut input)?;
+            let place = (record.sync_count, record.key);
+            if record.sync_count == SyncCount::ZERO || last.is_some_and(|last| last >= place) {
+                return Err(Malformed("records are not in order"));
+            }
+            last = Some(place);
+        }
+        input.finish()?;
+        Ok(Self { bytes, count })
+    }
+
+    /// How many they are.
+    #[doc = include_str!("examples/records/len.md")]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    #[doc = include_str!("examples/records/is_empty.md")]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Bytes that they take in memory, and would take on the disk.
+    #[doc = include_str!("examples/records/memory.md")]
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// One after the other, in place.
+    #[doc = include_str!("examples/records/iter.md")]
+    pub fn iter(&self) -> RecordIter<'_> {
+        RecordIter {
+            input: Decoder::new(&self.bytes),
+            left: self.count,
+        }
+    }
+
+    /// Those with this count or a higher one. They are copied, so that they keep nothing of the
+    /// bytes around them.
+    pub(crate) fn copied_since(&self, sync_count: SyncCount) -> Self {
+        let (mut older, mut start) = (0, 0);
+        while older < self.count && record::sync_count(&self.bytes[start..]) < sync_count {
+            start += record::encoded_len(&self.bytes[start..]);
+            older += 1;
+        }
+        Self {
+            bytes: Bytes::copy_from_slice(&self.bytes[start..]),
+            count: self.count - older,
+        }
+    }
+}
+
+/// Takes records that are in order, as those of a run are.
+#[doc = include_str!("examples/records/collect.md")]
+impl<'a> FromIterator<RecordRef<'a>> for Records {
+    fn from_iter<I: IntoIterator<Item = RecordRef<'a>>>(records: I) -> Self {
+        let (mut bytes, mut count) = (Vec::new(), 0);
+        for record in records {
+            record.encode(&mut bytes);
+            count += 1;
+        }
+        Self::believed(bytes.into(), count)
+    }
+}
+
+impl<'a> IntoIterator for &'a Records {
+    type Item = RecordRef<'a>;
+    type IntoIter = RecordIter<'a>;
+
+    fn into_iter(self) -> RecordIter<'a> {
+        self.iter()
+    }
+}
+
+impl std::fmt::Debug for Records {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+/// Walks [`Records`].
+#[doc = include_str!("examples/records/iter.md")]
+#[derive(Clone, Debug)]
+pub struct RecordIter<'a> {
+    input: Decoder<'a>,
+    left: usize,
+}
+
+impl<'a> Iterator for RecordIter<'a> {
+    type Item = RecordRef<'a>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        Some(RecordRef::decode_shape(&mut self.input).expect("a run was checked when it was made"))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        (self.left, Some(self.left))
+    }
+}
+
+impl ExactSizeIterator for RecordIter<'_> {}
