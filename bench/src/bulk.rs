@@ -17,7 +17,7 @@ use crate::figure::Spread;
 use crate::machine::Machine;
 use crate::scratch::Scratch;
 use crate::store::Store;
-use crate::workload::Workload;
+use crate::workload::{Update, Workload};
 use crate::{peers, progress, report};
 
 const ENGINE: &str = "engine";
@@ -78,7 +78,7 @@ fn turn(name: &'static str, directory: &Path, workload: &Workload) -> Result<Tur
         let numbers = 0..workload.datasets.len();
         let updates: Vec<_> = numbers.map(|n| workload.update(n, count)).collect();
         let began = Instant::now();
-        shelf.write_all(&updates)?;
+        write_all(shelf.as_ref(), &updates)?;
         Ok(began.elapsed().as_secs_f64())
     };
     let load = write(0)?;
@@ -108,6 +108,20 @@ fn turn(name: &'static str, directory: &Path, workload: &Workload) -> Result<Tur
         Some(followed as f64 / 1e6 / feed),
         Some(megabytes / export),
     ])
+}
+
+/// Each processor writes its part.
+fn write_all(shelf: &dyn Shelf, updates: &[Update<'_>]) -> Result<()> {
+    let writers = std::thread::available_parallelism()?.get();
+    std::thread::scope(|scope| {
+        let parts = updates.chunks(updates.len().div_ceil(writers));
+        let writing: Vec<_> = parts
+            .map(|part| scope.spawn(move || shelf.write_all(part)))
+            .collect();
+        writing
+            .into_iter()
+            .try_for_each(|writer| writer.join().map_err(|_| "a writer panicked")?)
+    })
 }
 
 /// Bytes of all keys and values.

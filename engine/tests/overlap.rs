@@ -131,3 +131,57 @@ fn a_refusal_waits_for_what_it_was_planned_on() {
         assert_eq!((server.get(), seen), (2, 2));
     });
 }
+
+#[test]
+fn what_fits_in_no_segment_and_what_interrupts_wait_for_what_is_being_written() {
+    let (disk, latch) = (SimDisk::new(4), Arc::new(Latch::default()));
+    let options = Options {
+        // The cleaner has something to do at once.
+        feed_retention_bytes: 0,
+        ..data::tiny()
+    };
+    let engine = Engine::open_on(Arc::new(held(disk.clone(), &latch)), options).unwrap();
+    engine.commit(write(1, "a", 0)).unwrap();
+    let value = "v".repeat(1000);
+    // Several segments.
+    let many: Vec<_> = (10..310)
+        .map(|number| update(&dataset(number, "d"), vec![patch("k", 0, Some(&value))]).into())
+        .collect();
+    latch.shut();
+    thread::scope(|scope| {
+        let first = scope.spawn(|| engine.commit(write(1, "a", 1)));
+        latch.wait_for_sync();
+        let many = scope.spawn(|| engine.commit_all(many));
+        let compacted = scope.spawn(|| engine.compact());
+        // Whatever comes of the two meanwhile, nothing is true before the first is durable.
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(engine.head().sequence.get(), 1);
+        latch.open();
+        first.join().unwrap().unwrap();
+        for answer in many.join().unwrap() {
+            answer.unwrap();
+        }
+        compacted.join().unwrap().unwrap();
+    });
+    assert!(engine.stats().batches > 5);
+    drop(engine);
+    let engine = Engine::open_on(Arc::new(disk.reboot(6)), data::tiny()).unwrap();
+    for number in 10..310 {
+        let listed = engine
+            .reader()
+            .list(&dataset(number, "d"), &Listing::default());
+        let listed = listed.unwrap();
+        let record = listed.records().next().unwrap();
+        assert_eq!(record.value.unwrap(), value.as_str(), "{number}");
+    }
+    assert_eq!(
+        engine
+            .reader()
+            .dataset(&dataset(1, "d"))
+            .unwrap()
+            .unwrap()
+            .sync_count
+            .get(),
+        2
+    );
+}
