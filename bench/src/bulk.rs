@@ -114,7 +114,7 @@ fn turn(name: &'static str, directory: &Path, workload: &Workload) -> Result<Tur
 fn write_all(shelf: &dyn Shelf, updates: &[Update<'_>]) -> Result<()> {
     let writers = std::thread::available_parallelism()?.get();
     std::thread::scope(|scope| {
-        let parts = updates.chunks(updates.len().div_ceil(writers));
+        let parts = updates.chunks(updates.len().div_ceil(writers).max(1));
         let writing: Vec<_> = parts
             .map(|part| scope.spawn(move || shelf.write_all(part)))
             .collect();

@@ -187,8 +187,8 @@ impl Planner {
         self.draft = Draft::behind(self.draft.state());
     }
 
-    /// Ends the batch, whose submissions wait at a gate; gives also what those behind it go by until
-    /// it is durable. All before it must be durable.
+    /// Ends the batch, whose submissions wait at a gate; gives also what those behind it go by
+    /// until it is durable. All before it must be durable.
     pub(crate) fn end_batch(&mut self, gate: Arc<Gate>) -> (Ready, Draft) {
         let behind = Draft::behind(self.draft.state());
         (self.full, self.page_bytes) = (false, 0);

@@ -57,8 +57,7 @@ impl<'a> Decoder<'a> {
     }
 
     pub(crate) fn u48(&mut self) -> Result<u64, Malformed> {
-        self.array::<6>()
-            .map(|b| u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], 0, 0]))
+        self.array().map(u48)
     }
 
     pub(crate) fn u64(&mut self) -> Result<u64, Malformed> {
@@ -72,6 +71,11 @@ impl<'a> Decoder<'a> {
             Err(Malformed("it has bytes after its end"))
         }
     }
+}
+
+/// A count or a time.
+pub(crate) fn u48([a, b, c, d, e, f]: [u8; 6]) -> u64 {
+    u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
 }
 
 /// Appends numbers to bytes that will be written.

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 pub use crate::commit::Gap;
 use crate::limits::{
-    DATASET_BYTES_MAX, DELETED_NAMES_MAX, MODIFIED_BY_BYTES_MAX, RECORDS_PER_DATASET_MAX,
-    TOMBSTONE_BYTES_MAX, TOMBSTONES_PER_DATASET_MAX,
+    DATASET_BYTES_MAX, DELETED_NAMES_MAX, RECORDS_PER_DATASET_MAX, TOMBSTONE_BYTES_MAX,
+    TOMBSTONES_PER_DATASET_MAX,
 };
 use crate::record::{Record, RecordRef};
 use crate::types::{DatasetName, Invalid, ModifiedBy, RecordKey, SyncCount, Timestamp, invalid};
@@ -85,7 +85,7 @@ impl Content {
                 "must end above its beginning, and not above the count",
             ));
         }
-        check_name(&self.modified_by)?;
+        self.modified_by.check()?;
         let mut last: Option<(SyncCount, &RecordKey)> = None;
         let mut keys = HashSet::with_capacity(self.records.len());
         for record in &self.records {
@@ -108,7 +108,7 @@ impl Content {
                     format!("the key {} occurs twice", record.key),
                 ));
             }
-            check_name(&record.modified_by)?;
+            record.modified_by.check()?;
             last = Some(place);
         }
         check_sizes(&self.records)
@@ -135,15 +135,6 @@ pub(crate) fn check_deleted(
         return Err(invalid("deleted", "must leave room for another count"));
     }
     Ok(())
-}
-
-fn check_name(modified_by: &ModifiedBy) -> Result<(), Invalid> {
-    match modified_by {
-        ModifiedBy::Other(name) if name.is_empty() || name.len() > MODIFIED_BY_BYTES_MAX => {
-            Err(invalid("modified by", "must have 1 to 1024 bytes"))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn check_sizes(records: &[Record]) -> Result<(), Invalid> {

@@ -239,21 +239,12 @@ impl Page {
         (facts.floor, facts.tombstones, facts.tombstone_bytes) = (floor, 0, 0);
         facts.gap = None;
         facts.modified_by = ModifiedBy::Other(facts.modified_by.name(owner).into());
-        let mut bytes = Vec::new();
-        for record in &live {
-            let modified_by = record.modified_by.or(Some(owner.as_str().into()));
-            RecordRef {
-                sync_count,
-                modified_by,
-                ..*record
-            }
-            .encode(&mut bytes);
-        }
-        Self::new(
-            facts,
-            &Records::believed(bytes.into(), live.len()),
-            Box::default(),
-        )
+        let records = live.into_iter().map(|record| RecordRef {
+            sync_count,
+            modified_by: record.modified_by.or(Some(owner.as_str().into())),
+            ..record
+        });
+        Self::new(facts, &Records::of(records), Box::default())
     }
 }
 
@@ -310,3 +301,6 @@ impl Facts {
 fn narrow(value: usize) -> u32 {
     u32::try_from(value).expect("a page is smaller than 4 GiB")
 }
+
+#[cfg(test)]
+mod tests;

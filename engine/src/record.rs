@@ -1,6 +1,6 @@
 //! One record, with a life of its own or as it lies on disk. Layout in `docs/FORMAT.md`.
 
-use crate::codec::{Decoder, Encode, Malformed};
+use crate::codec::{self, Decoder, Encode, Malformed};
 use crate::limits::{KEY_BYTES_MAX, MODIFIED_BY_BYTES_MAX, RECORD_HEADER_BYTES};
 use crate::types::{ModifiedBy, RecordKey, RecordValue, SyncCount, Text, Timestamp};
 
@@ -184,11 +184,6 @@ impl<'a> RecordRef<'a> {
     /// Reads the record at the front of an input that was checked, or will be.
     pub(crate) fn decode_shape(input: &mut Decoder<'a>) -> Result<Self, Malformed> {
         let head: [u8; RECORD_HEADER_BYTES] = input.array()?;
-        let number = |at: usize| {
-            let mut bytes = [0; 8];
-            bytes[..6].copy_from_slice(&head[at..at + 6]);
-            u64::from_le_bytes(bytes)
-        };
         let (key_len, value_len) = lengths(&head);
         let by_len = usize::from(u16::from_le_bytes([head[23], head[24]]));
         if value_len.is_none() && head[2..5] != [0; 3] {
@@ -200,10 +195,10 @@ impl<'a> RecordRef<'a> {
         Ok(Self {
             key: Text::believed(key),
             value: value_len.map(|_| Text::believed(value)),
-            sync_count: SyncCount::believed(number(5)),
-            modified: Timestamp::believed(number(11)),
+            sync_count: SyncCount::believed(number(&head, 5)),
+            modified: Timestamp::believed(number(&head, 11)),
             modified_by: (by_len > 0).then_some(Text::believed(by)),
-            device_modified: Timestamp::believed(number(17)),
+            device_modified: Timestamp::believed(number(&head, 17)),
         })
     }
 
@@ -239,7 +234,13 @@ pub(crate) fn key_bytes(record: &[u8]) -> &[u8] {
 
 /// The count of the record at the front of checked bytes.
 pub(crate) fn sync_count(record: &[u8]) -> SyncCount {
-    let mut bytes = [0; 8];
-    bytes[..6].copy_from_slice(&record[5..11]);
-    SyncCount::believed(u64::from_le_bytes(bytes))
+    SyncCount::believed(number(record, 5))
+}
+
+/// The count or time at a place of a record's header.
+fn number(header: &[u8], at: usize) -> u64 {
+    let (bytes, _) = header[at..]
+        .split_first_chunk()
+        .expect("a header is longer");
+    codec::u48(*bytes)
 }

@@ -6,8 +6,8 @@
 use bytes::Bytes;
 
 use crate::codec::{Decoder, Malformed};
-use crate::record::{self, RecordRef};
-use crate::types::{SyncCount, Text};
+use crate::record::{self, Record, RecordRef};
+use crate::types::{Invalid, SyncCount, Text, invalid};
 
 /// Records and tombstones, ordered by sync count, then key. Clones share them.
 #[doc = include_str!("examples/records.md")]
@@ -21,6 +21,28 @@ impl Records {
     /// Takes bytes that are a run already.
     pub(crate) fn believed(bytes: Bytes, count: usize) -> Self {
         Self { bytes, count }
+    }
+
+    /// Lays out records that are a run.
+    pub(crate) fn of<'a>(records: impl Iterator<Item = RecordRef<'a>> + Clone) -> Self {
+        let bytes = records.clone().map(|record| record.encoded_len()).sum();
+        let (mut encoded, mut count) = (Vec::with_capacity(bytes), 0);
+        for record in records {
+            record.encode(&mut encoded);
+            count += 1;
+        }
+        Self::believed(encoded.into(), count)
+    }
+
+    /// Those that have a value.
+    #[doc = include_str!("examples/records/live.md")]
+    #[must_use]
+    pub fn live(&self) -> Self {
+        let is_live = |record: &RecordRef<'_>| record.value.is_some();
+        if self.iter().all(|record| is_live(&record)) {
+            return self.clone();
+        }
+        Self::of(self.iter().filter(is_live))
     }
 
     /// Checks that the bytes are `count` records in listing order.
@@ -88,16 +110,26 @@ impl Records {
     }
 }
 
-/// Takes records that are in order, as those of a run are.
-#[doc = include_str!("examples/records/collect.md")]
-impl<'a> FromIterator<RecordRef<'a>> for Records {
-    fn from_iter<I: IntoIterator<Item = RecordRef<'a>>>(records: I) -> Self {
-        let (mut bytes, mut count) = (Vec::new(), 0);
-        for record in records {
-            record.encode(&mut bytes);
-            count += 1;
+/// Takes records that are a run.
+#[doc = include_str!("examples/records/try_from.md")]
+impl TryFrom<&[Record]> for Records {
+    type Error = Invalid;
+
+    /// Refuses records that are not ordered by sync count and key, have count zero, or a modifier
+    /// of an impossible length.
+    fn try_from(records: &[Record]) -> Result<Self, Invalid> {
+        let place = |record: &Record| (record.sync_count, record.key.clone());
+        let ordered = records
+            .windows(2)
+            .all(|two| place(&two[0]) < place(&two[1]));
+        if !ordered || records.iter().any(|one| one.sync_count == SyncCount::ZERO) {
+            return Err(invalid(
+                "records",
+                "must be ordered by sync count, then key, and have counts above 0",
+            ));
         }
-        Self::believed(bytes.into(), count)
+        records.iter().try_for_each(|one| one.modified_by.check())?;
+        Ok(Self::of(records.iter().map(RecordRef::from)))
     }
 }
 

@@ -16,7 +16,6 @@ use crate::log::{Log, Position};
 use crate::page::{Link, Page};
 use crate::pins::Pins;
 use crate::readers::{ReaderLag, Readers};
-use crate::record::RecordRef;
 use crate::records::Records;
 use crate::segment::corrupt_at;
 use crate::snapshot::Snapshots;
@@ -287,11 +286,5 @@ fn merged(runs: &[Records], facts: &Facts) -> Records {
             .collect();
         survivors.push(newest);
     }
-    let bytes = survivors.iter().flatten().map(RecordRef::encoded_len).sum();
-    let (mut encoded, mut count) = (Vec::with_capacity(bytes), 0);
-    for record in survivors.iter().rev().flatten() {
-        record.encode(&mut encoded);
-        count += 1;
-    }
-    Records::believed(encoded.into(), count)
+    Records::of(survivors.iter().rev().flatten().copied())
 }

@@ -256,3 +256,36 @@ fn whoever_closes_finds_the_store_closed_afterwards() {
     let engine = Engine::open(directory.path(), small_segments(true)).unwrap();
     assert!(engine.recovery().clean);
 }
+
+/// An update by a name of more bytes than a record has room for was acknowledged, and could not be
+/// read again after a restart.
+#[test]
+fn a_modifier_that_could_not_be_read_again_is_refused() {
+    let disk = SimDisk::new(11);
+    let engine = open(&disk).unwrap();
+    let settings = dataset(1, "settings");
+    engine.commit(put(&settings, "a", "1")).unwrap();
+    // Longer than a record has room for, and than a number of 16 bits can say.
+    for name in [String::new(), "x".repeat(1025), "x".repeat(70_000)] {
+        let modified_by = ModifiedBy::Other(name.into());
+        let update = Wish::Update {
+            dataset: dataset(2, "settings"),
+            patches: vec![patch("a", 0, Some("1"))],
+            modified_by: modified_by.clone(),
+        };
+        let delete = Wish::DeleteDataset {
+            dataset: settings.clone(),
+            modified_by,
+        };
+        for wish in [update, delete] {
+            let refused = engine.commit(wish);
+            let Err(Error::Refusal(Refusal::Invalid(invalid))) = &refused else {
+                panic!("{refused:?}");
+            };
+            assert_eq!(invalid.field, "modified by");
+        }
+    }
+    drop(engine);
+    let engine = open(&disk).unwrap();
+    assert_eq!(engine.head().sequence.get(), 1);
+}

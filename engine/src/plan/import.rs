@@ -105,15 +105,11 @@ fn fitted(content: &Content, head: Head) -> Result<Page, Refusal> {
         gap,
         ..Facts::default()
     };
-    let (mut bytes, mut count) = (Vec::new(), 0);
-    for record in &content.records {
-        let record = RecordRef::from(record);
-        if record.value.is_some() || kept && record.sync_count > floor {
-            facts.add(&record);
-            record.encode(&mut bytes);
-            count += 1;
-        }
-    }
-    let records = Records::believed(bytes.into(), count);
-    Ok(Page::new(facts, &records, Box::default()))
+    let records = content.records.iter().map(RecordRef::from);
+    let records = records.filter(|record| {
+        let is_tombstone = record.value.is_none();
+        !is_tombstone || kept && record.sync_count > floor
+    });
+    records.clone().for_each(|record| facts.add(&record));
+    Ok(Page::new(facts, &Records::of(records), Box::default()))
 }

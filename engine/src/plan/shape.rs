@@ -12,6 +12,11 @@ pub(super) fn check_shape(wishes: &[Wish]) -> Result<(), Refusal> {
     if wishes.is_empty() || wishes.len() > CHANGES_PER_COMMIT_MAX {
         return Err(invalid("wishes", "must be 1 to 65000").into());
     }
+    for wish in wishes {
+        if let Wish::Update { modified_by, .. } | Wish::DeleteDataset { modified_by, .. } = wish {
+            modified_by.check()?;
+        }
+    }
     if wishes.len() == 1 {
         return Ok(());
     }

@@ -25,14 +25,17 @@ impl Plan {
         let sync_count = next_of(before.facts().sync_count)?;
         let now = self.commit.time;
         let by_key = sorted_by_key(patches)?;
-        let places = before.places(by_key.iter().map(|patch| patch.key.as_str()));
+        let places = before.places(by_key.iter().map(|&at| patches[at].key.as_str()));
         check_counts(&before, patches, &by_key, &places)?;
-        let written: SmallVec<[_; 2]> = by_key
+        let records: Vec<_> = patches
             .iter()
-            .map(|patch| written(patch, sync_count, now, modified_by))
+            .map(|patch| recorded(patch, sync_count, now, modified_by))
             .collect();
         let page = before.updated(&page::Update {
-            written: &written,
+            written: &by_key
+                .iter()
+                .map(|&at| RecordRef::from(&records[at]))
+                .collect::<SmallVec<[_; 2]>>(),
             places: &places,
             sync_count,
             now,
@@ -54,10 +57,6 @@ impl Plan {
             image: moved_image(ground.state, dataset, covers_from),
             records: page.slice(page.after(covers_from), page.len()),
         });
-        let records = patches
-            .iter()
-            .map(|patch| recorded(patch, sync_count, now, modified_by))
-            .collect();
         self.pages.push(PlannedPage {
             change: self.commit.changes.len(),
             page,
@@ -73,16 +72,17 @@ impl Plan {
     }
 }
 
-/// The patches in the order of their keys, of which none may be there twice.
-fn sorted_by_key(patches: &[Patch]) -> Result<SmallVec<[&Patch; 8]>, Refusal> {
+/// Where the patches are in the order of their keys, of which none may be there twice.
+fn sorted_by_key(patches: &[Patch]) -> Result<SmallVec<[usize; 8]>, Refusal> {
     if patches.is_empty() {
         return Err(invalid("patches", "must not be empty").into());
     }
-    let mut by_key: SmallVec<[_; 8]> = patches.iter().collect();
-    by_key.sort_unstable_by_key(|patch| patch.key.as_str());
-    match by_key.windows(2).find(|pair| pair[0].key == pair[1].key) {
+    let key = |at: usize| &patches[at].key;
+    let mut by_key: SmallVec<[_; 8]> = (0..patches.len()).collect();
+    by_key.sort_unstable_by_key(|&at| key(at));
+    match by_key.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
         Some(pair) => {
-            Err(invalid("patches", format!("the key {} occurs twice", pair[0].key)).into())
+            Err(invalid("patches", format!("the key {} occurs twice", key(pair[0]))).into())
         }
         None => Ok(by_key),
     }
@@ -92,11 +92,11 @@ fn sorted_by_key(patches: &[Patch]) -> Result<SmallVec<[&Patch; 8]>, Refusal> {
 fn check_counts(
     page: &Page,
     patches: &[Patch],
-    by_key: &[&Patch],
+    by_key: &[usize],
     places: &[Result<usize, usize>],
 ) -> Result<(), Refusal> {
     let mut placed = by_key.iter().zip(places);
-    if placed.all(|(patch, &place)| check_count(page, patch, place).is_ok()) {
+    if placed.all(|(&at, &place)| check_count(page, &patches[at], place).is_ok()) {
         return Ok(());
     }
     patches
@@ -122,28 +122,6 @@ fn check_count(page: &Page, patch: &Patch, place: Result<usize, usize>) -> Resul
         server,
         client,
     })
-}
-
-fn written<'a>(
-    patch: &'a Patch,
-    sync_count: SyncCount,
-    now: Timestamp,
-    modified_by: &'a ModifiedBy,
-) -> RecordRef<'a> {
-    RecordRef {
-        key: patch.key.as_str().into(),
-        value: match &patch.op {
-            PatchOp::Replace(value) => Some(value.as_str().into()),
-            PatchOp::Remove => None,
-        },
-        sync_count,
-        modified: now,
-        modified_by: match modified_by {
-            ModifiedBy::Owner => None,
-            ModifiedBy::Other(name) => Some((&**name).into()),
-        },
-        device_modified: patch.device_modified.unwrap_or(now),
-    }
 }
 
 /// What a patch made, sharing its text.

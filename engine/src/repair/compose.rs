@@ -105,12 +105,8 @@ fn merged(changes: &[DatasetChange]) -> Option<Page> {
         .filter(|record| record.value.is_some() || record.sync_count > facts.floor)
         .collect();
     records.sort_unstable_by_key(|record| (record.sync_count, record.key));
-    let mut bytes = Vec::new();
-    for record in &records {
-        facts.add(record);
-        record.encode(&mut bytes);
-    }
-    let records = Records::believed(bytes.into(), records.len());
+    records.iter().for_each(|record| facts.add(record));
+    let records = Records::of(records.into_iter());
     Some(Page::new(facts, &records, Box::default()))
 }
 

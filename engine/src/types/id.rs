@@ -23,6 +23,10 @@ struct Id {
 }
 
 const BYTES: usize = ID_BYTES_MAX + 1;
+const _: () = assert!(
+    BYTES.is_multiple_of(8) && ID_BYTES_MAX < 256,
+    "words hold all of an id"
+);
 
 impl Id {
     /// What was checked, padded; and how many bytes of it are text.

@@ -144,7 +144,7 @@ pub enum ModifiedBy {
     /// The identity that owns the dataset.
     #[default]
     Owner,
-    /// A device, or the developer's account.
+    /// A device, or the developer's account: a name of 1 to 1,024 bytes.
     Other(Arc<str>),
 }
 
@@ -161,10 +161,19 @@ impl ModifiedBy {
     /// # Errors
     /// [`Invalid`] unless the name has 1 to 1,024 bytes.
     pub fn other(name: &str) -> Result<Self, Invalid> {
-        if name.is_empty() || name.len() > MODIFIED_BY_BYTES_MAX {
-            return Err(invalid("modified by", "must have 1 to 1024 bytes"));
+        let modified_by = Self::Other(name.into());
+        modified_by.check()?;
+        Ok(modified_by)
+    }
+
+    /// Whether it is what [`Self::other`] would have made.
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::Other(name) if name.is_empty() || name.len() > MODIFIED_BY_BYTES_MAX => {
+                Err(invalid("modified by", "must have 1 to 1024 bytes"))
+            }
+            _ => Ok(()),
         }
-        Ok(Self::Other(name.into()))
     }
 
     /// The name; `owner` where the dataset's own identity did it.

@@ -1,13 +1,13 @@
 //! Text in place: bytes that were checked when they came in, and are not checked again to be
-//! copied.
+//! found, compared or carried along.
 
 use std::fmt;
 
 /// A key, a value or a name that lies in a page or a frame.
 ///
-/// It was checked to be UTF-8 when it was written or read from the disk. As bytes it costs nothing;
-/// [`Text::as_str`] looks at it once more, which for short text is little and for a megabyte is
-/// not.
+/// It is UTF-8, checked when it was written or read from the disk. As bytes it costs nothing;
+/// [`Text::as_str`], and whatever makes strings of it, looks at it once more, which for short text
+/// is little and for a megabyte is not.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -103,6 +103,24 @@ impl<'a> Text<'a> {
 impl<'a> From<&'a str> for Text<'a> {
     fn from(text: &'a str) -> Self {
         Self(text.as_bytes())
+    }
+}
+
+impl AsRef<[u8]> for Text<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.0
+    }
+}
+
+impl PartialEq<str> for Text<'_> {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<Text<'_>> for &str {
+    fn eq(&self, other: &Text<'_>) -> bool {
+        other == self
     }
 }
 

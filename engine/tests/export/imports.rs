@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use syncline_engine::disk::SimDisk;
 use syncline_engine::{
-    Content, Engine, Error, Exported, FeedChange, Listing, ModifiedBy, Outcome, Refusal, Scope,
-    SyncCount, Timestamp, Wish,
+    Content, Engine, Error, Exported, FeedChange, Listing, ModifiedBy, Outcome, Records, Refusal,
+    Scope, SyncCount, Timestamp, Wish,
 };
 
 use crate::common::{Clock, Copy, Dice, dataset, identity, import, open, pool, update, work};
@@ -244,7 +244,7 @@ fn counts_that_were_issued_are_not_issued_again() {
     else {
         panic!("{told:?}");
     };
-    let imported = content.records.iter().map(Into::into).collect();
+    let imported = Records::try_from(&content.records[..]).unwrap();
     assert_eq!((records, *sync_count), (&imported, count(4)));
     // Used up to 5: the count goes on from there, and tombstones are not needed.
     engine.commit(delete()).unwrap();

@@ -9,7 +9,8 @@ use indicatif::ProgressBar;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use syncline_engine::{
-    Cursor, Engine, Error as EngineError, Exported, FeedCommit, PoolId, Refusal, Scope, Sequence,
+    Cursor, Engine, Error as EngineError, Exported, FeedCommit, PoolId, Records, Refusal, Scope,
+    Sequence,
 };
 use syncline_server::error::Chain;
 use syncline_server::sink::{Aside, BATCH_BYTES_MAX, Parcel, PutError, Sink};
@@ -145,10 +146,7 @@ fn snapshot(
         let Exported::Dataset { dataset, content } = exported? else {
             continue;
         };
-        let live = content
-            .records
-            .iter()
-            .filter(|record| record.value.is_some());
+        let records = Records::try_from(&content.records[..])?;
         let event = Event {
             id: EventId {
                 store: of_pool(cursor.store, pool),
@@ -160,7 +158,7 @@ fn snapshot(
             dataset,
             sync_count: content.sync_count,
             modified: content.modified,
-            told: Told::Whole(live.map(Into::into).collect()),
+            told: Told::Whole(records.live()),
         };
         index = index.checked_add(1).ok_or("more datasets than ids")?;
         sending.add(&event, "begin again with --snapshot")?;

@@ -2,9 +2,9 @@
 
 use syncline_engine::{DatasetId, FeedChange, Note, Patch, Sequence};
 
-use super::list_records::session_not_valid;
+use super::list_records::{record_shape, session_not_valid};
 use super::triggered;
-use super::update_records::record_shape;
+
 use crate::error::ApiError;
 use crate::site::Site;
 use crate::wire::sync as wire;
@@ -35,7 +35,7 @@ pub(super) async fn first_answer(
     let (count, records) = written.ok_or_else(session_not_valid)?;
     let mut records: Vec<_> = records
         .iter()
-        .map(|record| record_shape(&dataset.identity, &record.to_record()))
+        .map(|record| record_shape(&dataset.identity, &record).to_owned())
         .collect();
     // What a function left out is not in the commit.
     let left_out = triggered::not_written(patches, &records);

@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 
 use syncline_engine::{
-    Error, IdentityId, Limit, ModifiedBy, Note, Outcome, Patch, PatchOp, Proposal, Receipt, Record,
+    Error, IdentityId, Limit, ModifiedBy, Note, Outcome, Patch, PatchOp, Proposal, Receipt,
     RecordKey, RecordValue, Refusal, SyncCount, Timestamp, Wish,
 };
 
 use super::finishing::Finishing;
 use super::first_answer::first_answer;
-use super::list_records::session_not_valid;
+use super::list_records::{record_shape, session_not_valid};
 use super::triggered::{self, Triggered};
 use super::{Target, invalid};
 use crate::access::Caller;
@@ -17,7 +17,7 @@ use crate::error::ApiError;
 use crate::session::{self, Claim, Place, Session};
 use crate::site::{Site, Store};
 use crate::trigger;
-use crate::wire::{EpochSeconds, Object, Violations, json, sync as wire};
+use crate::wire::{Object, Violations, json, sync as wire};
 
 /// Longest key and value, in characters, and largest count.
 const KEY_CHARS_MAX: usize = syncline_engine::limits::KEY_CHARS_MAX;
@@ -228,20 +228,10 @@ fn written(
     else {
         return Err(ApiError::bug("an update without its outcome"));
     };
-    let shapes = records.iter().map(|record| record_shape(identity, record));
+    let shapes = records
+        .iter()
+        .map(|record| record_shape(identity, &record.into()).to_owned());
     Ok((shapes.collect(), Some(sync_count), receipt.time.get()))
-}
-
-/// A record as it is answered.
-pub(super) fn record_shape(identity: &IdentityId, record: &Record) -> wire::Record {
-    wire::Record {
-        key: record.key.as_str().to_owned(),
-        value: record.value.as_ref().map(|value| value.as_str().to_owned()),
-        sync_count: record.sync_count.get(),
-        last_modified_date: EpochSeconds::from_ms(record.modified.get()),
-        last_modified_by: record.modified_by.name(identity).to_owned(),
-        device_last_modified_date: EpochSeconds::from_ms(record.device_modified.get()),
-    }
 }
 
 #[cfg(test)]

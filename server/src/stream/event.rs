@@ -104,8 +104,7 @@ pub fn events(commit: FeedCommit) -> Vec<Event> {
                 ..
             } => {
                 let modified = newest(&records, time);
-                let live = records.iter().filter(|record| record.value.is_some());
-                tell(dataset, sync_count, modified, Told::Whole(live.collect()));
+                tell(dataset, sync_count, modified, Told::Whole(records.live()));
             }
             FeedChange::DeletedDataset {
                 dataset,

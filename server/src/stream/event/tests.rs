@@ -53,7 +53,7 @@ fn updated(records: &[Record]) -> FeedChange {
         dataset: dataset("saves"),
         sync_count: count(7),
         modified_by: ModifiedBy::Owner,
-        records: records.iter().map(Into::into).collect(),
+        records: records[..].try_into().unwrap(),
     }
 }
 
@@ -118,7 +118,7 @@ fn what_is_published_again_holds_what_lives_at_the_counts_it_has() {
         dataset: dataset("saves"),
         sync_count: count(7),
         modified_by: ModifiedBy::Owner,
-        records: records.iter().map(Into::into).collect(),
+        records: records[..].try_into().unwrap(),
     };
     let told = events(commit(vec![whole]));
     let envelope: Value = serde_json::from_str(&inline(&told[0])).unwrap();
