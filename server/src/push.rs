@@ -5,12 +5,14 @@
 //! delivered: after a crash some is told again, and nothing is forgotten. A message only says that
 //! there is something to synchronize, so of several for one device and dataset the last suffices.
 
+mod apns;
 mod audience;
 mod delivery;
 mod each;
 mod fcm;
 mod message;
 mod place;
+mod proof;
 mod queue;
 mod sns;
 mod transport;

@@ -212,12 +212,10 @@ impl Shared {
 
 /// The message as the device's platform wants it, inside of what the service wants.
 fn message(parcel: &Parcel) -> String {
-    let (fields, platform) = (parcel.fields(), parcel.device.platform);
+    let platform = parcel.device.platform;
     let inner = match platform {
-        Platform::Apns | Platform::ApnsSandbox => {
-            json!({ "aps": { "content-available": 1 }, "data": fields })
-        }
-        Platform::Gcm | Platform::Adm => json!({ "data": fields }),
+        Platform::Apns | Platform::ApnsSandbox => parcel.for_apple(),
+        Platform::Gcm | Platform::Adm => json!({ "data": parcel.fields() }),
     };
     json!({ "default": "", platform.name(): inner.to_string() }).to_string()
 }

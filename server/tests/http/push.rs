@@ -1,5 +1,6 @@
 //! Push messages: who is told of a change, in which form, and what comes of failures.
 
+mod apns;
 mod fcm;
 
 use std::path::Path;
