@@ -41,6 +41,7 @@ fn every_documented_key_is_known() {
         guest_identities_per_second = 0
         connections = 9
         listeners = 0
+        pool_listeners = 10
         requests_per_second_per_identity = 5
         request_burst_per_identity = 6
         requests_per_second_per_key = 7
