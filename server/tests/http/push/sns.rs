@@ -127,3 +127,23 @@ async fn a_message_that_fails_by_itself_holds_up_no_other() {
     }
     scene.counted(APNS, "retried", 1).await;
 }
+
+#[tokio::test]
+async fn who_is_throttled_comes_later() {
+    let service = WebService::start().await;
+    service.answers(|seen| match member(seen, "Action").as_str() {
+        "Publish" => {
+            let text = "<E><Code>Throttled</Code><Message>Rate exceeded</Message></E>";
+            Told::Now(429, Vec::new(), text.to_owned())
+        }
+        _ => as_sns(seen),
+    });
+    let server = server(&service).await;
+    let mut scene = Scene::new(server.client().await).await;
+    let device = scene.follower("APNS", "alive").await;
+    scene.write(None, false).await;
+    scene.counted(APNS, "retried", 2).await;
+    service.answers(as_sns);
+    scene.counted(APNS, "delivered", 1).await;
+    assert_eq!(scene.subscribe(&device).await.status, 200);
+}
