@@ -381,28 +381,6 @@ fn an_idle_server_takes_something_and_so_does_a_connection() {
 }
 
 #[test]
-fn listeners_and_devices_are_told_of_every_update() {
-    let scratch = tempfile::tempdir().unwrap();
-    let server = server();
-    let sizes = [
-        "listeners",
-        "--listeners",
-        "20",
-        "--listener-seconds",
-        "0.3",
-    ];
-    let run = [&sizes[..], &["--server", server.to_str().unwrap()]].concat();
-    let report = report(&scratch, "listeners", &run);
-    assert_eq!(report["listeners"], 20);
-    for part in ["events", "messages"] {
-        let told = &report[part];
-        assert!(told["updates"].as_u64().unwrap() > 0, "{told}");
-        let after = |from: &str| told[from]["most_us"].as_f64().unwrap();
-        assert!(after("after_sending") >= after("after_answer"), "{told}");
-    }
-}
-
-#[test]
 fn upkeep_opens_cleans_and_finds_everything_again() {
     let scratch = tempfile::tempdir().unwrap();
     let opening = ["--open-datasets", "40,200", "--open-rounds", "1"];

@@ -21,8 +21,8 @@ pub fn section(results: &Results) -> Section {
     });
     let mut section = Section::default();
     section.add(&format!(
-        "{} listeners, {} of the server's resident memory each, connection included; {} devices; {} \
-         updates a second asked for.",
+        "{} listeners, {} of the server's resident memory each, connection included; {} devices; \
+         {} updates a second asked for.",
         number::whole(found.listeners as f64),
         number::kibibytes(found.listener_bytes as f64),
         number::whole(found.devices as f64),
