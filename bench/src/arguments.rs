@@ -11,6 +11,7 @@ use syncline_engine::Options;
 
 use crate::choice::Choice;
 pub use crate::http::options::HttpOptions;
+pub use crate::listeners::options::ListenerOptions;
 pub use document::DocumentOptions;
 
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
@@ -69,6 +70,8 @@ pub enum Command {
     Http(HttpOptions),
     /// Memory of a server that does nothing, and of its idle connections
     Idle(IdleOptions),
+    /// Event streams and messages to devices while datasets change: how soon, and at which memory
+    Listeners(ListenerOptions),
     /// Memory of a filled store, and how long it takes to reopen
     Memory(MemoryOptions),
     /// What keeping the directory small and opening fast costs, and what comes of it
@@ -276,6 +279,8 @@ pub struct AllOptions {
     pub http: HttpOptions,
     #[command(flatten)]
     pub idle: IdleOptions,
+    #[command(flatten)]
+    pub listeners: ListenerOptions,
     #[command(flatten)]
     pub memory: MemoryOptions,
     #[command(flatten)]

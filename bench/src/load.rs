@@ -50,6 +50,16 @@ pub struct Update {
     token: String,
 }
 
+/// One update that was stored.
+pub struct Written {
+    /// Which dataset, by its place in the account.
+    pub dataset: usize,
+    /// The count that it has since.
+    pub sync_count: u64,
+    pub sent: Instant,
+    pub answered: Instant,
+}
+
 /// The requests of every connection.
 pub type Plan = Vec<Vec<Job>>;
 
@@ -330,6 +340,33 @@ impl Caller<'_> {
         self.answer_bytes = answer.bytes;
         Ok(())
     }
+}
+
+/// Writes a dataset's record once, with a session of its own.
+pub async fn write(
+    account: &Account,
+    connection: &mut Connection,
+    signer: &mut Signer,
+    dataset: usize,
+) -> Result<Written> {
+    let Listed {
+        sync_count, token, ..
+    } = account.list(connection, signer, dataset).await?;
+    let update = Update {
+        dataset,
+        sync_count,
+        token,
+    };
+    let body = update_body(&update);
+    let request = account.update(dataset, body.as_bytes());
+    let sent = Instant::now();
+    connection.call(&request, signer).await?.json()?;
+    Ok(Written {
+        dataset,
+        sync_count: sync_count + 1,
+        sent,
+        answered: Instant::now(),
+    })
 }
 
 fn update_body(update: &Update) -> String {

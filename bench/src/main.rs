@@ -18,6 +18,7 @@ mod full_disk;
 mod http;
 mod idle;
 mod killing;
+mod listeners;
 mod load;
 mod machine;
 mod memory;
@@ -69,6 +70,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
         Command::Bulk(options) => bulk::run(&shared, &machine()?, &options),
         Command::Http(options) => http::run(&shared, &machine()?, &options),
         Command::Idle(options) => idle::run(&shared, &machine()?, &options),
+        Command::Listeners(options) => listeners::run(&shared, &machine()?, &options),
         Command::Memory(options) => memory::run(&shared, &machine()?, &options),
         Command::Upkeep(options) => upkeep::run(&shared, &machine()?, &options),
         Command::All(options) => {
@@ -80,6 +82,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
             bulk::run(&shared, &machine, &options.bulk)?;
             http::run(&shared, &machine, &options.http)?;
             idle::run(&shared, &machine, &options.idle)?;
+            listeners::run(&shared, &machine, &options.listeners)?;
             memory::run(&shared, &machine, &options.memory)?;
             upkeep::run(&shared, &machine, &options.upkeep)
         }

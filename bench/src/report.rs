@@ -14,6 +14,7 @@ mod summary;
 mod target;
 mod targets;
 mod tended;
+mod told;
 pub mod versions;
 
 use std::io::Write;

@@ -199,7 +199,7 @@ pub use inspect::{ColdFill, Inspection, inspect, inspect_on};
 pub use limits::Limits;
 pub use options::Options;
 pub use proposal::{DatasetInfo, Outcome, Proposal, Receipt, Wish};
-pub use reader::{IdentityUsage, Listed, Listing, Metadata, PoolUsage, Reader};
+pub use reader::{DatasetHead, IdentityUsage, Listed, Listing, Metadata, PoolUsage, Reader};
 pub use readers::ReaderLag;
 pub use record::{Record, RecordRef};
 pub use records::{RecordIter, Records};

@@ -4,7 +4,10 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 mod each;
+mod heads;
 mod imported;
+
+pub use heads::DatasetHead;
 
 use crate::error::{Error, Refusal};
 use crate::limits::PAGE_ITEMS_MAX;

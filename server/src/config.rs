@@ -29,7 +29,7 @@ pub use environment::misspelt;
 pub use flaw::Flaw;
 pub use functions::{FunctionConfig, FunctionTarget};
 pub use open_id::OpenIdConfig;
-pub use push::PushConfig;
+pub use push::{ApnsConfig, PushConfig};
 pub use root_key::{CREDENTIALS_FILE, RootKey, RootKeyError, Secret};
 pub use sections::{EngineConfig, LimitsConfig, TimeoutsConfig};
 pub use streams::{BATCH_EVENTS_MAX, StreamConfig, StreamingConfig};

@@ -2,7 +2,8 @@
 //!
 //! A stream begins with where each dataset is, so nothing is ever missed, whenever a client comes
 //! back. The id of an event stands for the state of all datasets that the stream tells of: a client
-//! that comes back with it is told of the datasets only if something has changed since.
+//! that comes back with it is told of the datasets only if something has changed since. A stream of
+//! all datasets closes its beginning with their names: what is not among them does not exist.
 
 mod stream;
 
@@ -10,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use percent_encoding::percent_decode_str;
-use syncline_engine::{DatasetId, DatasetName, IdentityId, Listing, PoolId};
+use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId, SyncCount};
 
 use crate::access::{self, Caller};
 use crate::error::ApiError;
@@ -23,8 +24,6 @@ pub use stream::EventStream;
 
 /// Most datasets that a stream may name.
 const NAMES_MAX: usize = 100;
-/// Datasets that are read in one go.
-const DATASETS_AT_ONCE: usize = 1000;
 
 /// What a caller asks for.
 #[derive(Debug, Clone, Copy)]
@@ -44,11 +43,7 @@ pub struct Asked<'a> {
 /// # Errors
 /// Who may not, a pool or identity that does not exist, names that are none, and
 /// `TooManyRequestsException` if too many listen.
-pub async fn open(
-    site: &Arc<Site>,
-    caller: &Caller,
-    asked: Asked<'_>,
-) -> Result<EventStream, ApiError> {
+pub fn open(site: &Arc<Site>, caller: &Caller, asked: Asked<'_>) -> Result<EventStream, ApiError> {
     let labels = asked.labels;
     access::permit_own(
         OwnOperation::Events,
@@ -71,15 +66,10 @@ pub async fn open(
     let identity = IdentityId::parse(&labels.identity).map_err(invalid)?;
     // In this order: what changes while the state is read is heard as well.
     let ears = site.live.listen(pool, identity, names.clone())?;
-    let state = state(site, pool, identity, names).await?;
-    let expires_ms = asked.expires_ms;
-    Ok(EventStream::new(
-        Arc::clone(site),
-        ears,
-        state,
-        asked.last_event,
-        expires_ms,
-    ))
+    let is_all = names.is_none();
+    let state = state(site, pool, identity, names);
+    let site = Arc::clone(site);
+    Ok(EventStream::new(site, ears, state, is_all, &asked))
 }
 
 /// The datasets that a query names; `None`: all.
@@ -107,54 +97,34 @@ fn names(query: &str, violations: &mut Violations) -> Result<Option<Vec<DatasetN
     Ok(Some(parsed.filter_map(Result::ok).collect()))
 }
 
-/// Where the datasets are now: those named, whether they exist or not, or all that exist.
-async fn state(
+/// Where the datasets are now: those named, whether they exist or not, or all that exist. The
+/// directory knows that, so a thousand who come back at once cost no read.
+fn state(
     site: &Site,
     pool: PoolId,
     identity: IdentityId,
     names: Option<Vec<DatasetName>>,
-) -> Result<BTreeMap<DatasetName, Change>, ApiError> {
-    let mut state = BTreeMap::new();
-    let Some(names) = names else {
-        let mut after: Option<DatasetName> = None;
-        loop {
-            let behind = after.clone();
-            let read = site.store.read(move |reader| {
-                reader.datasets(&pool, &identity, behind.as_ref(), DATASETS_AT_ONCE)
-            });
-            let found = read.await?;
-            let Some(last) = found.last() else {
-                return Ok(state);
-            };
-            after = Some(last.name.clone());
-            state.extend(found.into_iter().map(|info| {
-                let sync_count = info.sync_count.get();
-                let exists = true;
-                (info.name, Change { sync_count, exists })
-            }));
-        }
+) -> BTreeMap<DatasetName, Change> {
+    let reader = site.store.engine().resident_reader();
+    let change = |sync_count: SyncCount, exists| Change {
+        sync_count: sync_count.get(),
+        exists,
     };
-    for name in names {
-        let dataset = DatasetId {
+    let Some(names) = names else {
+        let heads = reader.heads(&pool, &identity).into_iter();
+        return heads
+            .map(|(name, sync_count)| (name, change(sync_count, true)))
+            .collect();
+    };
+    let of_name = |name: DatasetName| {
+        let head = reader.head(&DatasetId {
             pool,
             identity,
             name: name.clone(),
-        };
-        let listing = Listing {
-            limit: 1,
-            ..Listing::default()
-        };
-        let read = site
-            .store
-            .read(move |reader| reader.list(&dataset, &listing));
-        let listed = read.await?;
-        let change = Change {
-            sync_count: listed.sync_count.get(),
-            exists: listed.dataset.is_some(),
-        };
-        state.insert(name, change);
-    }
-    Ok(state)
+        });
+        (name, change(head.sync_count, head.exists))
+    };
+    names.into_iter().map(of_name).collect()
 }
 
 #[cfg(test)]

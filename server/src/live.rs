@@ -34,6 +34,7 @@ pub struct Live {
 struct Shared {
     engine: Engine,
     listeners_max: usize,
+    pool_listeners_max: usize,
     figures: LiveFigures,
     registry: Mutex<Registry>,
 }
@@ -41,6 +42,7 @@ struct Shared {
 #[derive(Default)]
 struct Registry {
     by_identity: HashMap<Key, Vec<Arc<Listener>>>,
+    by_pool: HashMap<PoolId, usize>,
     count: usize,
     /// Whether the follower runs.
     following: bool,
@@ -56,13 +58,14 @@ pub struct Ears {
 }
 
 impl Live {
-    /// Nobody listens yet; at most so many may at once.
+    /// Nobody listens yet; at most so many may at once, and so many to identities of one pool.
     #[must_use]
-    pub fn new(engine: Engine, listeners_max: usize) -> Self {
+    pub fn new(engine: Engine, listeners_max: usize, pool_listeners_max: usize) -> Self {
         Self {
             shared: Arc::new(Shared {
                 engine,
                 listeners_max,
+                pool_listeners_max,
                 figures: LiveFigures::default(),
                 registry: Mutex::default(),
             }),
@@ -95,6 +98,14 @@ impl Live {
             ))
             .after_ms(10_000));
         }
+        let of_pool = registry.by_pool.get(&pool).copied().unwrap_or(0);
+        if of_pool >= self.shared.pool_listeners_max {
+            return Err(ApiError::too_many_requests(format!(
+                "Too many listeners: a pool has room for {}.",
+                self.shared.pool_listeners_max
+            ))
+            .after_ms(10_000));
+        }
         let known = registry.by_identity.get(&key).map_or(0, Vec::len);
         if known >= LISTENERS_PER_IDENTITY {
             return Err(ApiError::too_many_requests(format!(
@@ -113,6 +124,7 @@ impl Live {
             listener.end();
         }
         registry.count += 1;
+        *registry.by_pool.entry(pool).or_default() += 1;
         let place = registry.by_identity.entry(key).or_default();
         place.push(Arc::clone(&listener));
         self.shared.figures.came();
@@ -164,6 +176,12 @@ impl Drop for Ears {
                 registry.by_identity.remove(&self.key);
             }
             registry.count -= 1;
+            if let Some(of_pool) = registry.by_pool.get_mut(&self.key.0) {
+                *of_pool -= 1;
+                if *of_pool == 0 {
+                    registry.by_pool.remove(&self.key.0);
+                }
+            }
         }
         // A burst of listeners leaves no memory behind.
         if registry.by_identity.capacity() > 4 * registry.by_identity.len() + 64 {

@@ -5,6 +5,7 @@
 
 mod address;
 mod connection;
+mod line;
 mod peer;
 
 use std::time::Duration;
@@ -17,6 +18,7 @@ use thiserror::Error;
 
 use address::Address;
 
+pub use line::Line;
 pub use peer::{Answer, Peer, Post};
 
 /// Why something could not be fetched.
@@ -31,6 +33,9 @@ pub enum OutboundError {
     /// No trusted connection.
     #[error("cannot agree on TLS")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A service that was to speak HTTP/2 does not.
+    #[error("the service does not speak HTTP/2")]
+    Protocol,
     /// The exchange broke off.
     #[error("the request failed")]
     Exchange(#[source] Box<dyn std::error::Error + Send + Sync>),

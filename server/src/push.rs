@@ -5,12 +5,14 @@
 //! delivered: after a crash some is told again, and nothing is forgotten. A message only says that
 //! there is something to synchronize, so of several for one device and dataset the last suffices.
 
+mod apns;
 mod audience;
 mod delivery;
 mod each;
 mod fcm;
 mod message;
 mod place;
+mod proof;
 mod queue;
 mod sns;
 mod transport;
@@ -42,7 +44,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 type Queues = BTreeMap<String, Arc<Queue>>;
 
 /// Pushes until told to stop. Does nothing if no application is configured.
-pub async fn run(site: Arc<Site>, mut stop: watch::Receiver<bool>) {
+pub async fn run(site: Arc<Site>, stop: watch::Receiver<bool>) {
     if site.config.push.is_empty() {
         return;
     }
@@ -50,17 +52,50 @@ pub async fn run(site: Arc<Site>, mut stop: watch::Receiver<bool>) {
     let queues: Queues = applications
         .map(|application| (application.clone(), Arc::default()))
         .collect();
+    let queues = Arc::new(queues);
+    let deliveries = deliver(&site, &queues, &stop);
+    let reading = once_more("reading what is to be pushed", || {
+        read_from_stored(Arc::clone(&site), Arc::clone(&queues), stop.clone())
+    });
+    let ((), progress) = tokio::join!(deliveries, reading);
+    if let Some(mut progress) = progress {
+        progress.store(&site, &queues).await;
+    }
+}
+
+/// Runs a task to its end, and from the beginning if it panics, which the log has: it would be
+/// missed by nobody else.
+async fn once_more<Run>(what: &str, begin: impl Fn() -> Run) -> Run::Output
+where
+    Run: Future<Output: Send> + Send + 'static,
+{
+    let mut tasks = JoinSet::new();
+    loop {
+        tasks.spawn(begin());
+        match tasks.join_next().await {
+            Some(Ok(output)) => return output,
+            _ => tracing::error!("{what} broke down; it begins again"),
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Reads the feed into the queues from the stored place on until told to stop; then how far it
+/// came. What was in them already is not there twice.
+async fn read_from_stored(
+    site: Arc<Site>,
+    queues: Arc<Queues>,
+    mut stop: watch::Receiver<bool>,
+) -> Option<Progress> {
     let opened = tokio::select! {
         opened = open(&site) => opened,
-        _ = stop.wait_for(|stop| *stop) => return,
+        _ = stop.wait_for(|stop| *stop) => return None,
     };
     let (feed, mut progress) = opened;
     // Where nothing was pushed yet, this is the place that a crash goes back to.
     progress.store(&site, &queues).await;
-    let deliveries = deliver(&site, &queues, &stop);
-    let reading = read(&site, feed, &queues, &mut progress, stop.clone());
-    tokio::join!(deliveries, reading);
-    progress.store(&site, &queues).await;
+    read(&site, feed, &queues, &mut progress, stop).await;
+    Some(progress)
 }
 
 /// Delivers by all applications until told to stop.
@@ -220,4 +255,25 @@ async fn try_to_tell(site: &Site, queues: &Queues, commit: &FeedCommit) -> Resul
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_breaks_down_begins_again() {
+        let tries = Arc::new(AtomicU32::new(0));
+        let end = once_more("counting", || {
+            let tries = Arc::clone(&tries);
+            async move {
+                let before = tries.fetch_add(1, Ordering::Relaxed);
+                assert!(before == 1, "as it should");
+                before
+            }
+        });
+        assert_eq!(end.await, 1);
+    }
 }

@@ -166,7 +166,8 @@ impl Service {
             asked.operation = "preflight";
             return Ok(Reply::preflight());
         }
-        let body = self.bodies.read(body).await?;
+        let takes_body = head.method == Method::POST;
+        let body = self.bodies.read(body, takes_body).await?;
         if let Some(reply) = self.unsigned_page(&head, asked) {
             return Ok(reply);
         }
@@ -261,7 +262,7 @@ impl Service {
                     last_event: header("last-event-id").unwrap_or(""),
                     expires_ms: proved.expires_ms,
                 };
-                let stream = events::open(&self.site, &proved.caller, wanted).await?;
+                let stream = events::open(&self.site, &proved.caller, wanted)?;
                 Ok(Reply::events(stream))
             }
         }

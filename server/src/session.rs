@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::seal::{Keys, Purpose};
 
 pub use note::{digest, note, session_of};
-pub use spent::{Claim, Spent};
+pub use spent::{Claim, Spent, Unclaimed};
 
 /// How long a session can be used: 5 minutes, as the service's tokens show.
 pub const LIFE_MS: u64 = 5 * 60 * 1000;

@@ -107,7 +107,7 @@ impl Site {
         );
         let site = Self {
             push: PushFigures::default(),
-            live: Live::new(engine.clone(), limits.listeners),
+            live: Live::new(engine.clone(), limits.listeners, limits.pool_listeners()),
             store: Store::new(engine, StoreLimits::default()),
             providers: Providers::new(&config.openid),
             // Every record comes twice, with its old value and its new one.

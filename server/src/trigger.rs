@@ -8,19 +8,23 @@ mod event;
 mod function;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use crate::config::FunctionConfig;
 use crate::error::{ApiError, ErrorKind};
 use crate::metrics::TriggerFigures;
 
-use function::{Failed, Function};
+use function::{Failed, Function, Leave};
 
 pub use event::{Event, Op, Reply, Returned, Shown};
 
 /// All functions of the configuration.
 #[derive(Debug)]
 pub struct Triggers {
-    by_arn: BTreeMap<String, Function>,
+    by_arn: BTreeMap<String, Arc<Function>>,
     figures: TriggerFigures,
 }
 
@@ -32,7 +36,7 @@ impl Triggers {
         Self {
             by_arn: config
                 .iter()
-                .map(|(arn, config)| (arn.clone(), function(arn, config)))
+                .map(|(arn, config)| (arn.clone(), Arc::new(function(arn, config))))
                 .collect(),
             figures: TriggerFigures::default(),
         }
@@ -44,34 +48,90 @@ impl Triggers {
         &self.figures
     }
 
-    /// Asks a function about an update and reads its answer.
+    /// A place among the calls of a function. To be asked for before anything is done for the
+    /// call, so that one that cannot be called costs nothing.
     ///
     /// # Errors
-    /// `LambdaThrottledException` if too many calls are under way, here or there;
-    /// `LambdaSocketTimeoutException` if it is slow; `InvalidLambdaFunctionOutputException` for
-    /// all else: a function that is not configured, cannot be reached, fails or answers wrongly.
-    pub async fn ask(&self, arn: &str, event: &Event<'_>, seconds: u64) -> Result<Reply, ApiError> {
+    /// `LambdaThrottledException` if too many calls are under way; what the calls before ended
+    /// with if the function is down; `InvalidLambdaFunctionOutputException` if it is not
+    /// configured.
+    pub fn place(&self, arn: &str) -> Result<Call, ApiError> {
         let Some((arn, function)) = self.by_arn.get_key_value(arn) else {
             tracing::warn!("a pool names the function {arn:?}, which is not configured");
             return Err(output(
                 "The function of the SyncTrigger is not configured here.",
             ));
         };
-        let began = std::time::Instant::now();
-        let answer = function.call(event.to_bytes()?, seconds).await;
-        let read = answer.and_then(|bytes| Reply::read(&bytes, event).map_err(Failed::Output));
-        let outcome = read.as_ref().map_or_else(Failed::name, |_| "ok");
-        self.figures
-            .called(arn, outcome, began.elapsed(), function.is_down());
-        read.map_err(|failed| {
-            // What a function decides is its own; what is wrong with it is for the operator.
-            if failed.is_trouble() {
-                tracing::warn!("the function {arn}: {failed}");
-            } else {
-                tracing::debug!("the function {arn}: {failed}");
+        let told = Told {
+            arn: arn.clone(),
+            function: Arc::clone(function),
+            figures: self.figures.clone(),
+        };
+        match function.leave() {
+            Ok(leave) => Ok(Call { leave, told }),
+            Err(failed) => {
+                told.count(Some(&failed), Duration::ZERO);
+                Err(failed.into())
             }
-            failed.into()
-        })
+        }
+    }
+}
+
+/// A place among the calls of a function.
+#[derive(Debug)]
+pub struct Call {
+    leave: Leave,
+    told: Told,
+}
+
+impl Call {
+    /// Asks the function about an update and reads its answer. Whoever does not wait for that takes
+    /// nothing back: the call goes on, so that the function is known to be down all the same.
+    ///
+    /// # Errors
+    /// `LambdaThrottledException` if the function says that; `LambdaSocketTimeoutException` if it
+    /// is slow; `InvalidLambdaFunctionOutputException` for all else: one that cannot be reached,
+    /// fails or answers wrongly.
+    pub async fn ask(self, event: &Event<'_>, seconds: u64) -> Result<Reply, ApiError> {
+        let Self { leave, told } = self;
+        let began = Instant::now();
+        let (bytes, alone) = (event.to_bytes()?, told.clone());
+        let (tell, heard) = oneshot::channel();
+        tokio::spawn(async move {
+            let answer = alone.function.call(leave, bytes, seconds).await;
+            if let Err(unheard) = tell.send(answer) {
+                alone.count(unheard.as_ref().err(), began.elapsed());
+            }
+        });
+        let answer = heard.await;
+        let answer = answer.map_err(|_| ApiError::bug("a call of a function broke down"))?;
+        let read = answer.and_then(|bytes| Reply::read(&bytes, event).map_err(Failed::Output));
+        told.count(read.as_ref().err(), began.elapsed());
+        read.map_err(ApiError::from)
+    }
+}
+
+/// Where it is told what came of a call.
+#[derive(Debug, Clone)]
+struct Told {
+    arn: String,
+    function: Arc<Function>,
+    figures: TriggerFigures,
+}
+
+impl Told {
+    fn count(&self, failed: Option<&Failed>, elapsed: Duration) {
+        let outcome = failed.map_or("ok", Failed::name);
+        let is_down = self.function.is_down();
+        self.figures.called(&self.arn, outcome, elapsed, is_down);
+        // What a function decides is its own; what is wrong with it is for the operator.
+        match failed {
+            Some(failed) if failed.is_trouble() => {
+                tracing::warn!("the function {}: {failed}", self.arn);
+            }
+            Some(failed) => tracing::debug!("the function {}: {failed}", self.arn),
+            None => {}
+        }
     }
 }
 

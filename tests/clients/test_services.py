@@ -36,6 +36,8 @@ def service():
 @pytest.fixture
 def moto():
     """A local SNS."""
+    # It keeps what it has in this process, of earlier tests too.
+    get_backend("sns").reset()
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -201,6 +203,45 @@ def test_the_other_devices_are_told_by_webhook_sns_and_stream(make_server, servi
         messages = json.loads(service.has_seen(before + 1)[before][1])["messages"]
         heard |= {(message["deviceId"], message["syncCount"]) for message in messages}
         before += 1
+
+
+def test_endpoints_that_sns_has_already_are_used(make_server, moto):
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "s", "region_name": "us-east-1"}
+    sns = boto3.client("sns", endpoint_url=moto, **keys)
+    sns.create_platform_application(Name="game", Platform="APNS", Attributes={})
+    token = "cd" * 32
+    # As whoever moves here has it: made by somebody else, and disabled meanwhile.
+    made = sns.create_platform_endpoint(PlatformApplicationArn=APNS, Token=token, CustomUserData="x")
+    endpoint = made["EndpointArn"]
+    sns.set_endpoint_attributes(EndpointArn=endpoint, Attributes={"Enabled": "false"})
+    server = make_server(
+        f'[push."{APNS}"]\ntype = "sns"\nendpoint_url = "{moto}"\nregion = "us-east-1"\n'
+        f'access_key_id = "a"\nsecret_access_key = "s"\n'
+    )
+    developer = Developer(server)
+    pool = developer.pool()
+    push = {"ApplicationArns": [APNS]}
+    developer.sync.set_identity_pool_configuration(IdentityPoolId=pool, PushSync=push)
+    user = developer.guest(pool)
+    saves = user.dataset("saves")
+    saves.update([replace("level", "1")])
+    until_push_is_level(server)
+    device = phone(user, "APNS", token)
+    saves.update([replace("level", "2", 1)])
+    backend = get_backend("sns")["123456789012"]["us-east-1"]
+    assert [told["data"]["syncCount"] for told in sent(backend, 1)] == ["2"]
+    attributes = sns.get_endpoint_attributes(EndpointArn=endpoint)["Attributes"]
+    assert attributes["Enabled"] == "true"
+    # A server that has forgotten the endpoint finds it again.
+    server.kill()
+    server.start()
+    user.reconnect(server)
+    user.dataset("saves").update([replace("level", "3", 2)])
+    # What was told already may be told again.
+    while "3" not in (told["data"]["syncCount"] for told in sent(backend, 2)):
+        time.sleep(0.01)
+    assert list(backend.platform_endpoints) == [endpoint]
+    user.sync.subscribe_to_dataset(**user.names, DatasetName="saves", DeviceId=device)
 
 
 def until_push_is_level(server):

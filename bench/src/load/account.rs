@@ -23,11 +23,14 @@ pub const IDENTITY_TYPE: &str = "application/x-amz-json-1.1";
 /// The pool and its datasets.
 pub struct Account {
     pub address: SocketAddr,
+    pub pool: String,
     pub datasets: Vec<Place>,
 }
 
 /// Where a dataset is, as requests name it.
 pub struct Place {
+    pub identity: String,
+    events: Path,
     update: Path,
     list: Path,
 }
@@ -57,6 +60,7 @@ impl Account {
         let pool = text(&pool, "IdentityPoolId")?;
         let mut account = Self {
             address,
+            pool: pool.clone(),
             datasets: Vec::with_capacity(identities),
         };
         let mut signer = account.signer();
@@ -89,6 +93,16 @@ impl Account {
         Signer::new(ACCESS_KEY, SECRET, "cognito-sync")
     }
 
+    /// Signs as the identity of a dataset.
+    pub async fn signer_of(&self, connection: &mut Connection, dataset: usize) -> Result<Signer> {
+        let asked = json!({ "IdentityId": self.datasets[dataset].identity });
+        let operation = "GetCredentialsForIdentity";
+        let answer = identity_call(connection, operation, false, &asked).await?;
+        let part = |name: &str| text(&answer["Credentials"], name);
+        let signer = Signer::new(&part("AccessKeyId")?, &part("SecretKey")?, "cognito-sync");
+        Ok(signer.with_session(&part("SessionToken")?))
+    }
+
     /// UpdateRecords on a dataset.
     pub fn update<'a>(&'a self, dataset: usize, body: &'a [u8]) -> Request<'a> {
         let path = &self.datasets[dataset].update;
@@ -104,6 +118,14 @@ impl Account {
         Request {
             query,
             ..self.datasets[dataset].list.request()
+        }
+    }
+
+    /// A stream of events of a dataset.
+    pub fn events(&self, dataset: usize) -> Request<'_> {
+        Request {
+            query: "datasets=progress",
+            ..self.datasets[dataset].events.request()
         }
     }
 
@@ -128,10 +150,14 @@ impl Account {
 impl Place {
     /// With colons encoded, as most SDKs send them.
     fn new(pool: &str, identity: &str) -> Self {
+        let own = identity.to_owned();
         let encoded = |id: &str| id.replace(':', "%3A");
         let (pool, identity) = (encoded(pool), encoded(identity));
         let sent = format!("/identitypools/{pool}/identities/{identity}/datasets/progress");
+        let events = format!("/syncline/v1/pools/{pool}/identities/{identity}/events");
         Self {
+            identity: own,
+            events: Path::new(events),
             list: Path::new(format!("{sent}/records")),
             update: Path::new(sent),
         }

@@ -34,6 +34,8 @@ pub struct Signer {
     access_key: String,
     secret: String,
     service: &'static str,
+    /// What goes with the key of an identity; a developer's needs none.
+    session: Option<String>,
     day: String,
     day_key: Vec<u8>,
 }
@@ -44,8 +46,17 @@ impl Signer {
             access_key: access_key.to_owned(),
             secret: secret.to_owned(),
             service,
+            session: None,
             day: String::new(),
             day_key: Vec::new(),
+        }
+    }
+
+    /// One for the key of an identity.
+    pub fn with_session(self, token: &str) -> Self {
+        Self {
+            session: Some(token.to_owned()),
+            ..self
         }
     }
 
@@ -63,6 +74,9 @@ impl Signer {
             request.content_type,
             request.body.len()
         );
+        if let Some(token) = &self.session {
+            write!(head, "x-amz-security-token: {token}\r\n")?;
+        }
         if let Some(target) = request.target {
             write!(head, "x-amz-target: {target}\r\n")?;
         }
@@ -90,6 +104,10 @@ impl Signer {
              x-amz-date:{time}\n"
         );
         let mut signed = "content-type;host;x-amz-date".to_owned();
+        if let Some(token) = &self.session {
+            writeln!(canonical, "x-amz-security-token:{token}")?;
+            signed.push_str(";x-amz-security-token");
+        }
         if let Some(target) = request.target {
             writeln!(canonical, "x-amz-target:{target}")?;
             signed.push_str(";x-amz-target");

@@ -10,7 +10,7 @@ use super::reasons::Reasons;
 use super::results::Results;
 use super::section::{PLOTS, Plot, Section};
 use super::target::Target;
-use super::{comparisons, parts, summary, targets, tended};
+use super::{comparisons, parts, summary, targets, tended, told};
 use crate::arguments::{DocumentOptions, Shared};
 use crate::failure::{Result, fail};
 
@@ -31,7 +31,7 @@ struct Material {
 type Maker = fn(&Material) -> Result<Section>;
 
 /// The sections by their names. Each has to be in `page.md` once, so that none is forgotten.
-const SECTIONS: [(&str, Maker); 15] = [
+const SECTIONS: [(&str, Maker); 16] = [
     ("machine", |of| Ok(summary::machine(&of.results))),
     ("targets", |of| Ok(summary::targets(&of.targets))),
     ("lost", |of| Ok(summary::lost(&of.targets, &of.reasons))),
@@ -48,6 +48,7 @@ const SECTIONS: [(&str, Maker); 15] = [
         comparisons::section("http", "connection", &of.results.http)
     }),
     ("idle", |of| Ok(parts::idle(&of.results))),
+    ("listeners", |of| Ok(told::section(&of.results))),
     ("memory", |of| Ok(parts::memory(&of.results))),
     ("opening", |of| tended::opening(&of.results)),
     ("amplification", |of| Ok(tended::amplification(&of.results))),

@@ -35,6 +35,11 @@ pub fn seconds(number: f64) -> String {
     format!("{number:.2} s")
 }
 
+/// Milliseconds.
+pub fn told_milliseconds(number: f64) -> String {
+    format!("{} ms", short(number))
+}
+
 /// Microseconds in milliseconds, without the unit.
 pub fn milliseconds(microseconds: f64) -> String {
     short(microseconds / 1000.0)

@@ -13,12 +13,14 @@ use crate::failure::{Result, fail};
 use crate::figure::Spread;
 use crate::machine::Machine;
 
+mod listeners;
 mod upkeep;
 
+pub use listeners::{Delays, Listeners, Told};
 pub use upkeep::{Lane, Look, Opened, Opening, Rival, Upkeep};
 
 /// The parts, in the order in which they run.
-pub const PARTS: [&str; 9] = [
+pub const PARTS: [&str; 10] = [
     "commits",
     "peers",
     "pipelined",
@@ -26,6 +28,7 @@ pub const PARTS: [&str; 9] = [
     "bulk",
     "http",
     "idle",
+    "listeners",
     "memory",
     "upkeep",
 ];
@@ -44,6 +47,7 @@ pub struct Results {
     pub bulk: Vec<Step>,
     pub http: Vec<Comparison>,
     pub idle: Option<Idle>,
+    pub listeners: Option<Listeners>,
     pub memory: Vec<Filled>,
     pub upkeep: Upkeep,
 }
@@ -164,6 +168,8 @@ impl Results {
         results.http = part(directory, "http", machines)?.unwrap_or_default();
         let idle: Option<Vec<Idle>> = part(directory, "idle", machines)?;
         results.idle = idle.and_then(|mut idle| idle.pop());
+        let listeners: Option<Vec<Listeners>> = part(directory, "listeners", machines)?;
+        results.listeners = listeners.and_then(|mut all| all.pop());
         results.memory = part(directory, "memory", machines)?.unwrap_or_default();
         let upkeep: Option<Vec<Upkeep>> = part(directory, "upkeep", machines)?;
         results.upkeep = upkeep.and_then(|mut all| all.pop()).unwrap_or_default();

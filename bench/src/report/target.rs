@@ -36,6 +36,7 @@ pub enum Unit {
     /// Times a second.
     Rate,
     Seconds,
+    Milliseconds,
     /// Bytes, told in MiB.
     Mebibytes,
     /// Bytes, told in KiB.
@@ -88,6 +89,7 @@ impl Unit {
             Self::Ratio => number::ratio,
             Self::Rate => number::whole,
             Self::Seconds => number::seconds,
+            Self::Milliseconds => number::told_milliseconds,
             Self::Mebibytes => number::mebibytes,
             Self::Kibibytes => number::kibibytes,
         }

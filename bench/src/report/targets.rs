@@ -1,6 +1,6 @@
 //! All that the benchmark has to reach, with what the figures say of each.
 
-use super::results::{Comparison, Results};
+use super::results::{Comparison, Listeners, Results, Told};
 use super::target::{Bound, Target, Unit};
 use crate::figure::Spread;
 
@@ -19,6 +19,9 @@ const REDIS: &str = "redis";
 /// The size at which opening is measured.
 const DATASETS_OPENED: u64 = 1_000_000;
 
+/// The number of listeners with which changes are to arrive soon.
+const LISTENERS: u64 = 5000;
+
 /// The targets in the order in which they are told.
 pub fn of(results: &Results) -> Vec<Target> {
     [
@@ -30,6 +33,7 @@ pub fn of(results: &Results) -> Vec<Target> {
         space(results),
         http(results),
         idle(results),
+        told(results),
     ]
     .into_iter()
     .flatten()
@@ -275,6 +279,31 @@ fn idle(results: &Results) -> Vec<Target> {
             SERVER,
             (Bound::Most(16.0 * 1024.0), Unit::Kibibytes),
             bytes(|idle| idle.connection_bytes),
+        ),
+    ]
+}
+
+/// How soon others learn of a change, where there are as many listeners as there have to be.
+fn told(results: &Results) -> Vec<Target> {
+    let whole = results.listeners.as_ref();
+    let whole = whole.filter(|found| found.listeners >= LISTENERS);
+    let milliseconds = |part: fn(&Listeners) -> &Told| {
+        let found = whole?;
+        Some(Spread::of([part(found).after_answer.p99_us / 1e3]))
+    };
+    let bound = (Bound::Most(100.0), Unit::Milliseconds);
+    vec![
+        alone(
+            "event on one of 5,000 streams, p99",
+            SERVER,
+            bound,
+            milliseconds(|found| &found.events),
+        ),
+        alone(
+            "message to a device, p99",
+            SERVER,
+            bound,
+            milliseconds(|found| &found.messages),
         ),
     ]
 }

@@ -5,7 +5,7 @@ use super::{Config, ConfigError};
 
 /// Every setting that has a variable: its place in the file, and how the variable is read. The
 /// sections that have names of their own (streams and the like) are left to the file.
-pub(super) const SETTINGS: [(&str, Form); 33] = [
+pub(super) const SETTINGS: [(&str, Form); 34] = [
     ("listen", Form::Text),
     ("data", Form::Text),
     ("public_url", Form::Text),
@@ -20,6 +20,7 @@ pub(super) const SETTINGS: [(&str, Form); 33] = [
     ("limits.guest_identities_per_second", Form::Number),
     ("limits.connections", Form::Number),
     ("limits.listeners", Form::Number),
+    ("limits.pool_listeners", Form::Number),
     ("limits.requests_per_second_per_identity", Form::Number),
     ("limits.request_burst_per_identity", Form::Number),
     ("limits.requests_per_second_per_key", Form::Number),

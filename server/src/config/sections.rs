@@ -28,6 +28,8 @@ pub struct LimitsConfig {
     pub connections: usize,
     /// Event streams and long polls that may wait for changes at once; each holds a connection.
     pub listeners: usize,
+    /// How many of them may be of one pool; 0: all.
+    pub pool_listeners: usize,
     /// Signed requests of one identity a second; 0: no limit.
     pub requests_per_second_per_identity: u32,
     /// How many of them at once; 0: what ten seconds bring.
@@ -108,12 +110,22 @@ impl LimitsConfig {
             walls::DATASET_BYTES_MAX,
         )?;
         to("limits.connections", self.connections, CONNECTIONS_MAX)?;
-        within(
-            "limits.listeners",
-            self.listeners as u64,
-            0,
-            CONNECTIONS_MAX as u64,
-        )
+        for (name, listeners) in [
+            ("limits.listeners", self.listeners),
+            ("limits.pool_listeners", self.pool_listeners),
+        ] {
+            within(name, listeners as u64, 0, CONNECTIONS_MAX as u64)?;
+        }
+        Ok(())
+    }
+
+    /// How many may listen to identities of one pool.
+    #[must_use]
+    pub fn pool_listeners(&self) -> usize {
+        match self.pool_listeners {
+            0 => self.listeners,
+            bound => bound,
+        }
     }
 }
 
@@ -128,6 +140,7 @@ impl Default for LimitsConfig {
             guest_identities_per_second: 25,
             connections: 10_000,
             listeners: 8_000,
+            pool_listeners: 0,
             requests_per_second_per_identity: 0,
             request_burst_per_identity: 0,
             requests_per_second_per_key: 0,

@@ -41,6 +41,7 @@ fn every_documented_key_is_known() {
         guest_identities_per_second = 0
         connections = 9
         listeners = 0
+        pool_listeners = 10
         requests_per_second_per_identity = 5
         request_burst_per_identity = 6
         requests_per_second_per_key = 7
@@ -107,6 +108,25 @@ fn what_is_unknown_or_out_of_bounds_is_refused() {
             "[push.a]\ntype = \"fcm\"\nservice_account = \"f\"",
             "type fcm is for the platform GCM",
         ),
+        (
+            "[push.\"x:app/GCM/a\"]\ntype = \"apns\"\nkey_file = \"f\"\nkey_id = \"1234567890\"\n\
+             team_id = \"1234567890\"\ntopic = \"t\"",
+            "type apns is for the platforms APNS and APNS_SANDBOX",
+        ),
+        (
+            "[push.\"x:app/APNS/a\"]\ntype = \"apns\"\nkey_file = \"f\"\nkey_id = \"1234567890\"\n\
+             team_id = \"short\"\ntopic = \"t\"",
+            "team_id must be 10 letters and digits",
+        ),
+        (
+            "[push.\"x:app/APNS/a\"]\ntype = \"apns\"\nkey_file = \"f\"\nkey_id = \"1234567890\"\n\
+             team_id = \"1234567890\"\ntopic = \"a b\"",
+            "topic must be the app's bundle id",
+        ),
+        (
+            "[push.\"x:app/APNS/a\"]\ntype = \"apns\"\nother = \"f\"",
+            "unknown field `other`",
+        ),
         ("[functions.a]\nurl = \"x\"", "must be http://"),
     ] {
         let error = parse(text).unwrap_err();
@@ -135,7 +155,7 @@ fn the_example_the_variables_and_the_book_name_every_setting() {
     let text = whole_example();
     let config: Config = toml::from_str(&text).unwrap();
     assert_eq!(config.streams.len(), 4);
-    assert_eq!(config.push.len(), 3);
+    assert_eq!(config.push.len(), 4);
     assert_eq!(config.functions.len(), 2);
     assert_eq!(config.openid.len(), 2);
     let table: toml::Table = toml::from_str(&text).unwrap();
@@ -272,4 +292,16 @@ fn a_burst_is_ten_seconds_unless_it_is_said() {
     let text = "[limits]\nrequests_per_second_per_identity = 7\nrequest_burst_per_identity = 1";
     let rate = parse(text).unwrap().limits.identity_rate().unwrap();
     assert_eq!((rate.per_second, rate.burst), (7, 1));
+}
+
+#[test]
+fn apple_has_a_service_for_each_platform() {
+    let config: Config = toml::from_str(&whole_example()).unwrap();
+    let mut all = config.push.iter();
+    let (_, apns) = all
+        .find(|(_, push)| matches!(push, PushConfig::Apns(_)))
+        .unwrap();
+    let url = |platform: &str| apns.url(&format!("arn:aws:sns:r:0:app/{platform}/game"));
+    assert_eq!(url("APNS"), "https://api.push.apple.com");
+    assert_eq!(url("APNS_SANDBOX"), "https://api.sandbox.push.apple.com");
 }

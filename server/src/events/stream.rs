@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use syncline_engine::DatasetName;
 use tokio::time::{Instant, Sleep, sleep};
 
+use super::Asked;
 use crate::live::{Change, Ears};
 use crate::site::Site;
 
@@ -36,19 +37,27 @@ pub struct EventStream {
 }
 
 impl EventStream {
-    /// A stream that begins with a state, unless the client knows it by its last event.
+    /// A stream that begins with a state, unless the client knows it by its last event. The names
+    /// of a state of all datasets are told as well.
     pub(super) fn new(
         site: Arc<Site>,
         ears: Ears,
         state: BTreeMap<DatasetName, Change>,
-        last_event: &str,
-        expires_ms: Option<u64>,
+        is_all: bool,
+        asked: &Asked<'_>,
     ) -> Self {
+        let expires_ms = asked.expires_ms;
         let spread = uuid::Uuid::new_v4().as_u128() % RETRY_MS.1;
         let mut first = format!("retry: {}\n\n", RETRY_MS.0 + spread);
-        if last_event != id(&state) {
+        let id = id(&state);
+        if asked.last_event != id {
             let all = state.iter().map(|(name, change)| (name, *change));
-            lines(&mut first, all, &id(&state));
+            if is_all {
+                lines(&mut first, all, None);
+                list(&mut first, &state, &id);
+            } else {
+                lines(&mut first, all, Some(&id));
+            }
         }
         let mut stream = Self {
             site,
@@ -112,7 +121,7 @@ impl EventStream {
             self.told.insert(name.clone(), *change);
         }
         let changed = changes.iter().map(|(name, change)| (name, *change));
-        lines(&mut text, changed, &id(&self.told));
+        lines(&mut text, changed, Some(&id(&self.told)));
         self.site.live.figures().told(changes.len());
         text
     }
@@ -152,15 +161,15 @@ impl fmt::Debug for EventStream {
 }
 
 /// One event for each dataset. Only the last has the id, since that stands for all: whoever is cut
-/// off before it is told of all of them again.
+/// off before it is told of all of them again. Without an id another event has it.
 fn lines<'a>(
     text: &mut String,
     changes: impl ExactSizeIterator<Item = (&'a DatasetName, Change)>,
-    id: &str,
+    id: Option<&str>,
 ) {
     let last = changes.len().saturating_sub(1);
     for (place, (name, change)) in changes.enumerate() {
-        if place == last {
+        if let Some(id) = id.filter(|_| place == last) {
             text.push_str("id: ");
             text.push_str(id);
             text.push('\n');
@@ -173,6 +182,14 @@ fn lines<'a>(
         // Writing to a string cannot fail.
         let _ = write!(text, "event: dataset\ndata: {data}\n\n");
     }
+}
+
+/// The event with the names of all datasets that exist, behind those of each.
+fn list(text: &mut String, state: &BTreeMap<DatasetName, Change>, id: &str) {
+    let names: Vec<&str> = state.keys().map(DatasetName::as_str).collect();
+    let data = json!({ "datasetNames": names });
+    // Writing to a string cannot fail.
+    let _ = write!(text, "id: {id}\nevent: datasets\ndata: {data}\n\n");
 }
 
 /// What stands for a state: 16 hexadecimal digits.

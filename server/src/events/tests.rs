@@ -20,7 +20,7 @@ async fn a_stream_ends_when_its_credentials_do() {
         last_event: "",
         expires_ms: Some(expires_ms),
     };
-    let mut stream = open(&fixture.site, &guest.caller, asked).await.unwrap();
+    let mut stream = open(&fixture.site, &guest.caller, asked).unwrap();
     let mut next = async || poll_fn(|task| stream.poll_next(task)).await;
     assert!(next().await.unwrap().starts_with(b"retry: "));
     assert_eq!(next().await.unwrap(), ":\n\n");

@@ -227,7 +227,8 @@ mod tests {
             serving,
             mut client,
             mut stream,
-            ..
+            _fixture,
+            _stop,
         } = Scene::new().await;
         for _ in 0..2 {
             client.write_all(REQUEST).await.unwrap();

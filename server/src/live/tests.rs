@@ -16,7 +16,7 @@ fn scene(listeners_max: usize) -> Scene {
     let directory = tempfile::tempdir().unwrap();
     let engine = Engine::open(directory.path(), Options::default()).unwrap();
     Scene {
-        live: Live::new(engine.clone(), listeners_max),
+        live: Live::new(engine.clone(), listeners_max, listeners_max),
         engine,
         _directory: directory,
     }
@@ -122,6 +122,21 @@ async fn listeners_are_bounded_and_leave_nothing_behind() {
     let ears = scene.listen("r:a", None).unwrap();
     scene.write("r:a", "x", 1);
     assert_eq!(ears.heard().await.changes[&name("x")], changed(2, true));
+}
+
+#[tokio::test]
+async fn one_pool_leaves_room_for_the_others() {
+    let mut scene = scene(3);
+    scene.live = Live::new(scene.engine.clone(), 3, 2);
+    let ears = ["r:a", "r:b"].map(|identity| scene.listen(identity, None).unwrap());
+    let error = scene.listen("r:c", None).err().unwrap();
+    assert!(error.message.contains("a pool has room for 2"), "{error}");
+    let (pool, identity) = (PoolId::parse("r:2").unwrap(), ids("r:a").1);
+    let other = scene.live.listen(pool, identity, None).unwrap();
+    drop(ears);
+    drop(scene.listen("r:c", None).unwrap());
+    drop(other);
+    assert!(scene.live.shared.lock().by_pool.is_empty());
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
 //! RegisterDevice, SubscribeToDataset and UnsubscribeFromDataset: which devices want to be told of
 //! changes to which datasets.
 
-use syncline_engine::{DatasetId, Expected, MetadataKey, Proposal, Reader, Sequence, Wish};
+use syncline_engine::{
+    DatasetId, Error, Expected, MetadataKey, Proposal, Reader, Refusal, Sequence, Wish,
+};
 use uuid::Uuid;
 
 use super::Target;
@@ -18,6 +20,8 @@ use crate::wire::{Violations, json};
 /// Most devices of an identity. Tokens change with every new installation of an app, so old ones
 /// pile up: beyond this the one that was registered longest ago makes room.
 const DEVICES_MAX: usize = 100;
+/// Times that a registration is tried while others change the same records.
+const TRIES: usize = 8;
 /// Longest token in characters. Platforms promise no bound; Google's stay below 4 KiB.
 const TOKEN_CHARS_MAX: usize = 4096;
 
@@ -36,23 +40,71 @@ pub(super) async fn register_device(
     let key = stored::device_key(pool, identity, id);
     let value = stored::encode(&device)
         .ok_or_else(|| ApiError::bug("a record that was checked is too large"))?;
+    for _ in 0..TRIES {
+        let reader = site.store.engine().resident_reader();
+        let mut wishes = too_many(&reader, pool, identity, &key);
+        let known = reader.metadata_version(&key);
+        if known.is_none() {
+            wishes.extend(without(site, pool, identity, id).await?);
+        }
+        wishes.push(Wish::PutMetadata {
+            key: key.clone(),
+            value: value.clone(),
+            expected: known.map_or(Expected::Nothing, |_| Expected::Something),
+        });
+        let proposal = Proposal {
+            expect: target.still_there()?,
+            wishes,
+            ..Proposal::default()
+        };
+        let gone = target.still_there()?;
+        match site.store.commit(proposal).await {
+            Err(Error::Refusal(Refusal::Unexpected { key, .. }))
+                if gone.iter().all(|(expected, _)| *expected != key) => {}
+            committed => {
+                committed.map_err(|error| target.refused(caller, error))?;
+                return Ok(wire::RegisterDeviceOutput {
+                    device_id: id.to_string(),
+                });
+            }
+        }
+    }
+    Err(ApiError::too_many_requests("Rate exceeded"))
+}
+
+/// What takes a device off all lists of followers. A device that was dropped is still on them, and
+/// has the same id when it comes back: then it is to follow what it subscribes to, and no more.
+async fn without(
+    site: &Site,
+    pool: Uuid,
+    identity: Uuid,
+    device: Uuid,
+) -> Result<Vec<Wish>, ApiError> {
+    let prefix = stored::followers_prefix(pool, identity);
     let reader = site.store.engine().resident_reader();
-    let mut wishes = too_many(&reader, pool, identity, &key);
-    wishes.push(Wish::PutMetadata {
-        key,
-        value,
-        expected: Expected::Anything,
-    });
-    let proposal = Proposal {
-        expect: target.still_there()?,
-        wishes,
-        ..Proposal::default()
-    };
-    let committed = site.store.commit(proposal).await;
-    committed.map_err(|error| target.refused(caller, error))?;
-    Ok(wire::RegisterDeviceOutput {
-        device_id: id.to_string(),
-    })
+    let mut wishes = Vec::new();
+    for (key, _) in reader.scan_keys(&prefix, None, usize::MAX) {
+        let Some((mut record, version)) = site.load::<SubscribersRecord>(key.clone()).await? else {
+            continue;
+        };
+        let Ok(place) = record.devices.binary_search(device.as_bytes()) else {
+            continue;
+        };
+        record.devices.remove(place);
+        let expected = Expected::Version(version);
+        if record.devices.is_empty() {
+            wishes.push(Wish::DeleteMetadata { key, expected });
+            continue;
+        }
+        let value = stored::encode(&record)
+            .ok_or_else(|| ApiError::bug("a record that was checked is too large"))?;
+        wishes.push(Wish::PutMetadata {
+            key,
+            value,
+            expected,
+        });
+    }
+    Ok(wishes)
 }
 
 /// Lets a device follow a dataset. Both must exist.

@@ -11,7 +11,6 @@ use super::page::{self, RecordPage};
 use super::{Target, page_limit};
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::live::Ears;
 use crate::session::{Place, Session};
 use crate::site::{Site, merged, stored};
 use crate::wire::{EpochSeconds, Query, Violations, sync as wire};
@@ -39,23 +38,12 @@ pub(super) async fn list_records(
     let name = ["ListRecords", place.pool, place.identity, place.dataset];
     let asked = Asked::read(site, &name, query)?;
     let session = asked.session(site, target, &place, query)?;
-    // In this order: what changes while it is listed is heard.
-    let ears = match asked.wait {
-        Some(_) => {
-            let names = vec![dataset.name.clone()];
-            Some(
-                site.live
-                    .listen(dataset.pool, dataset.identity, Some(names))?,
-            )
-        }
-        None => None,
-    };
     let mut listed = asked.list(site, &dataset).await?;
-    if let (Some(ears), Some(wait)) = (ears, asked.wait)
+    if let Some(wait) = asked.wait
         && asked.is_up_to_date(&listed)
     {
         // In a box, since it is rare.
-        let news = Box::pin(wait_for_news(site, &dataset, &asked, &ears, wait)).await?;
+        let news = Box::pin(wait_for_news(site, &dataset, &asked, wait)).await?;
         if !site.has_identity(place.pool, place.identity) {
             return Err(target.gone(caller));
         }
@@ -93,10 +81,18 @@ async fn wait_for_news(
     site: &Site,
     dataset: &DatasetId,
     asked: &Asked,
-    ears: &Ears,
     wait: Duration,
 ) -> Result<Option<Listed>, ApiError> {
     let until = Instant::now() + wait;
+    let names = vec![dataset.name.clone()];
+    let ears = site
+        .live
+        .listen(dataset.pool, dataset.identity, Some(names))?;
+    // What changed before is not heard any more.
+    let listed = asked.list(site, dataset).await?;
+    if !asked.is_up_to_date(&listed) {
+        return Ok(Some(listed));
+    }
     let has_identity = || site.has_identity(dataset.pool.as_str(), dataset.identity.as_str());
     while let Ok(news) = timeout_at(until, ears.heard()).await {
         if news.ended || !has_identity() {

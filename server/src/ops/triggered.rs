@@ -68,6 +68,8 @@ pub(super) async fn ask(
     dataset: &DatasetId,
     patches: Vec<Patch>,
 ) -> Result<Triggered, ApiError> {
+    // Before anything is read and laid out for it.
+    let call = site.triggers.place(function)?;
     let listed = whole(site, dataset).await?;
     let stored: HashMap<&str, RecordRef<'_>> = listed
         .records()
@@ -84,7 +86,7 @@ pub(super) async fn ask(
         dataset_records: shown(&stored, &patches),
     };
     let seconds = site.now().get() / 1000;
-    let reply = site.triggers.ask(function, &event, seconds).await?;
+    let reply = call.ask(&event, seconds).await?;
     Ok(merge(reply, &stored, &patches))
 }
 

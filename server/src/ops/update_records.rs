@@ -14,7 +14,7 @@ use super::triggered::{self, Triggered};
 use super::{Target, invalid};
 use crate::access::Caller;
 use crate::error::ApiError;
-use crate::session::{self, Claim, Place, Session};
+use crate::session::{self, Claim, Place, Session, Unclaimed};
 use crate::site::{Site, Store};
 use crate::trigger;
 use crate::wire::{Object, Violations, json, sync as wire};
@@ -56,7 +56,8 @@ pub(super) async fn update_records(
     let note = Note::new(note).map_err(invalid)?;
     let claim = match site.sessions.claim(session.id).await {
         Ok(claim) => claim,
-        Err(commit) => {
+        Err(Unclaimed::Crowded) => return Err(crowded()),
+        Err(Unclaimed::Spent(commit)) => {
             let answer = first_answer(site, &dataset, commit, &note, &patches);
             return Box::pin(answer).await;
         }
@@ -117,6 +118,11 @@ async fn commit(
         Ok(receipt)
     })
     .await
+}
+
+fn crowded() -> ApiError {
+    let message = "This SyncSessionToken is in use by other requests; try again.";
+    ApiError::too_many_requests(message).after_ms(1000)
 }
 
 fn check(input: &wire::UpdateRecordsInput) -> Result<(), ApiError> {

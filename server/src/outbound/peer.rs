@@ -63,6 +63,38 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+impl Post {
+    /// Where it goes at an address with this path.
+    pub(super) fn path_or<'a>(&'a self, own: &'a str) -> &'a str {
+        if self.path.is_empty() {
+            own
+        } else {
+            &self.path
+        }
+    }
+
+    /// The request, with the header `host` where the protocol has one.
+    pub(super) fn request(
+        self,
+        target: &str,
+        host: Option<&str>,
+    ) -> Result<Request<Full<Bytes>>, OutboundError> {
+        let mut builder = Request::post(target).header(USER_AGENT, "syncline");
+        if let Some(host) = host {
+            builder = builder.header(HOST, host);
+        }
+        let is_type = |(name, _): &(&str, String)| name.eq_ignore_ascii_case("content-type");
+        if !self.headers.iter().any(is_type) {
+            builder = builder.header(CONTENT_TYPE, "application/json");
+        }
+        for (name, value) in self.headers {
+            builder = builder.header(name, value);
+        }
+        let request = builder.body(Full::new(self.body));
+        request.map_err(|error| OutboundError::Exchange(error.into()))
+    }
+}
+
 impl Answer {
     /// The text of a header, if it is there once or more and is text.
     #[must_use]
@@ -148,7 +180,8 @@ impl Peer {
             .acquire()
             .await
             .expect("the semaphore is never closed");
-        let mut request = self.request(post)?;
+        let path = post.path_or(&self.address.path).to_owned();
+        let mut request = post.request(&path, Some(self.authority()))?;
         while let Some(mut idle) = self.take() {
             if idle.ready().await.is_err() {
                 continue;
@@ -187,26 +220,6 @@ impl Peer {
             headers,
             body,
         })
-    }
-
-    fn request(&self, post: Post) -> Result<Request<Full<Bytes>>, OutboundError> {
-        let path = if post.path.is_empty() {
-            &self.address.path
-        } else {
-            &post.path
-        };
-        let mut builder = Request::post(path)
-            .header(HOST, self.authority())
-            .header(USER_AGENT, "syncline");
-        let is_type = |(name, _): &(&str, String)| name.eq_ignore_ascii_case("content-type");
-        if !post.headers.iter().any(is_type) {
-            builder = builder.header(CONTENT_TYPE, "application/json");
-        }
-        for (name, value) in post.headers {
-            builder = builder.header(name, value);
-        }
-        let request = builder.body(Full::new(post.body));
-        request.map_err(|error| OutboundError::Exchange(error.into()))
     }
 
     /// The connection that was used last: so those that are not needed any more grow old.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use syncline_engine::{Error, Expected, MetadataKey, Proposal, Sequence, Wish};
+use syncline_engine::{Error, Expected, MetadataKey, Proposal, Refusal, Sequence, Wish};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -76,12 +76,13 @@ impl Delivery {
         let verdicts = self.transport.send(&parcels, seconds).await;
         let mut away = verdicts.iter().map(|verdict| *verdict == Verdict::Away);
         let is_away = !verdicts.is_empty() && away.all(|away| away);
-        let (mut again, now) = (Vec::new(), Instant::now());
+        let (mut again, mut dead, now) = (Vec::new(), Vec::new(), Instant::now());
+        let mut outcomes = Vec::with_capacity(taken.len());
         for (taken, verdict) in taken.into_iter().zip(verdicts) {
             let outcome = match verdict {
                 Verdict::Delivered => "delivered",
                 Verdict::Dead => {
-                    self.forget(taken).await;
+                    dead.push(taken);
                     "dead"
                 }
                 Verdict::Refused => {
@@ -98,6 +99,11 @@ impl Delivery {
                     "retried"
                 }
             };
+            outcomes.push(outcome);
+        }
+        // Counted when the devices are gone.
+        self.forget(dead).await;
+        for outcome in outcomes {
             self.site.push.told(&self.application, outcome, 1);
         }
         (again, is_away)
@@ -135,16 +141,30 @@ impl Delivery {
         Ok(taken)
     }
 
-    /// Drops a device whose token is of nobody any more, unless it was registered anew meanwhile.
-    async fn forget(&self, taken: Taken) {
-        let device = taken.parcel.message.device;
-        tracing::info!("the device {device} is dropped: its token is not good any more");
-        let proposal = Proposal::from(Wish::DeleteMetadata {
-            key: taken.key,
-            expected: Expected::Version(taken.version),
-        });
-        if let Err(error) = self.site.store.commit(proposal).await {
-            tracing::warn!("dropping the device {device}: {}", Chain(&error));
+    /// Drops devices whose tokens are of nobody any more, unless they were registered anew
+    /// meanwhile. All together, since an app that is given up leaves many at once.
+    async fn forget(&self, dead: Vec<Taken>) {
+        if dead.is_empty() {
+            return;
+        }
+        let mut proposals = Vec::with_capacity(dead.len());
+        for taken in dead {
+            let device = taken.parcel.message.device;
+            tracing::info!("the device {device} is dropped: its token is not good any more");
+            proposals.push(Proposal::from(Wish::DeleteMetadata {
+                key: taken.key,
+                expected: Expected::Version(taken.version),
+            }));
+        }
+        let answers = match self.site.store.commit_all(proposals).await {
+            Ok(answers) => answers,
+            Err(error) => vec![Err(error)],
+        };
+        for error in answers.into_iter().filter_map(Result::err) {
+            // Whoever has several messages is dropped by the first of them.
+            if !matches!(error, Error::Refusal(Refusal::Unexpected { .. })) {
+                tracing::warn!("dropping a device: {}", Chain(&error));
+            }
         }
     }
 }

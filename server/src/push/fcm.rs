@@ -8,8 +8,6 @@ use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
-use base64::Engine as _;
-use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -17,6 +15,7 @@ use tokio::sync::Mutex;
 
 use super::each::each;
 use super::message::{Parcel, Verdict};
+use super::proof;
 use super::transport::BOUNDS;
 use crate::error::Chain;
 use crate::outbound::{Answer, Peer, Post};
@@ -174,22 +173,16 @@ impl Account {
             "iat": seconds,
             "exp": seconds + TOKEN_SECONDS,
         });
-        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let text = format!("{}.{}", encode(&head), encode(&claims));
-        let lines = self.private_key.lines();
-        let inner: String = lines.filter(|line| !line.starts_with("-----")).collect();
         let unusable = || "the private key of the service account cannot be used".to_owned();
-        let pkcs8 = STANDARD.decode(inner.trim()).map_err(|_| unusable())?;
+        let pkcs8 = proof::pkcs8(&self.private_key).ok_or_else(unusable)?;
         let pair = RsaKeyPair::from_pkcs8(&pkcs8).map_err(|_| unusable())?;
-        let mut signature = vec![0; pair.public_modulus_len()];
-        pair.sign(
-            &RSA_PKCS1_SHA256,
-            &SystemRandom::new(),
-            text.as_bytes(),
-            &mut signature,
-        )
-        .map_err(|_| unusable())?;
-        Ok(format!("{text}.{}", URL_SAFE_NO_PAD.encode(signature)))
+        let sign = |text: &[u8]| {
+            let mut signature = vec![0; pair.public_modulus_len()];
+            let random = SystemRandom::new();
+            let signed = pair.sign(&RSA_PKCS1_SHA256, &random, text, &mut signature);
+            signed.ok().map(|()| signature)
+        };
+        proof::signed(&head, &claims, sign).ok_or_else(unusable)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a device is told.
 
 use serde::Serialize;
+use serde_json::{Value, json};
 use syncline_engine::DatasetId;
 use uuid::Uuid;
 
@@ -42,6 +43,11 @@ impl Parcel {
             dataset_name: dataset.name.as_str(),
             sync_count: self.sync_count.to_string(),
         }
+    }
+
+    /// The message as Apple's devices want it: silent, with the members beside it.
+    pub(super) fn for_apple(&self) -> Value {
+        json!({ "aps": { "content-available": 1 }, "data": self.fields() })
     }
 }
 

@@ -29,13 +29,27 @@ struct Shared {
     application: String,
     peer: Peer,
     signer: Signer,
-    /// Endpoints by device, with the token that each is of.
-    endpoints: Mutex<HashMap<Uuid, (String, String)>>,
+    /// Endpoints by device.
+    endpoints: Mutex<HashMap<Uuid, Endpoint>>,
+}
+
+/// The endpoint of a device.
+#[derive(Clone)]
+struct Endpoint {
+    arn: String,
+    /// The token that it is of.
+    token: String,
+    /// For which registration of the device it was enabled.
+    enabled_ms: Option<u64>,
 }
 
 /// Why a call did not succeed.
 enum Failed {
     Dead,
+    /// The endpoint takes nothing at the moment, or ever.
+    Disabled,
+    /// The token has an endpoint already, with other attributes than ours.
+    Exists(String),
     Other(Verdict, String),
 }
 
@@ -77,7 +91,15 @@ impl Shared {
     async fn deliver(&self, parcel: &Parcel, seconds: u64) -> Verdict {
         let published = async {
             let endpoint = self.endpoint(parcel, seconds).await?;
-            self.publish(parcel, &endpoint, seconds).await
+            match self.publish(parcel, &endpoint.arn, seconds).await {
+                // Whoever registers anew wants messages again; but who stays disabled after that
+                // is gone.
+                Err(Failed::Disabled) if !endpoint.is_enabled_for(parcel) => {
+                    let enabled = self.enable(parcel, endpoint.arn, seconds).await?;
+                    self.publish(parcel, &enabled.arn, seconds).await
+                }
+                published => published,
+            }
         };
         match published.await {
             Ok(()) => Verdict::Delivered,
@@ -85,7 +107,11 @@ impl Shared {
                 // Whatever is wrong, the endpoint may be it.
                 self.lock().remove(&parcel.message.device);
                 match failed {
-                    Failed::Dead => Verdict::Dead,
+                    Failed::Dead | Failed::Disabled => Verdict::Dead,
+                    Failed::Exists(arn) => {
+                        tracing::warn!("pushing by {}: {arn} exists", self.application);
+                        Verdict::Failed
+                    }
                     Failed::Other(verdict, why) => {
                         tracing::warn!("pushing by {}: {why}", self.application);
                         verdict
@@ -96,31 +122,59 @@ impl Shared {
     }
 
     /// The endpoint of a device. Asked twice for one token the service answers the same.
-    async fn endpoint(&self, parcel: &Parcel, seconds: u64) -> Result<String, Failed> {
+    async fn endpoint(&self, parcel: &Parcel, seconds: u64) -> Result<Endpoint, Failed> {
         let (device, token) = (parcel.message.device, &parcel.device.token);
-        if let Some((known, endpoint)) = self.lock().get(&device)
-            && known == token
+        if let Some(known) = self.lock().get(&device)
+            && known.token == *token
         {
-            return Ok(endpoint.clone());
+            return Ok(known.clone());
         }
         let form = [
             ("Action", "CreatePlatformEndpoint"),
             ("PlatformApplicationArn", &self.application),
             ("Token", token),
         ];
-        let answer = self.call(&form, seconds).await?;
+        let answer = match self.call(&form, seconds).await {
+            // Made by somebody else, or disabled: the same device for all that.
+            Err(Failed::Exists(arn)) => return self.enable(parcel, arn, seconds).await,
+            answer => answer?,
+        };
         let text = String::from_utf8_lossy(&answer.body);
-        let endpoint = between(&text, "<EndpointArn>", "</EndpointArn>");
-        let endpoint = endpoint.ok_or_else(|| {
+        let arn = between(&text, "<EndpointArn>", "</EndpointArn>");
+        let arn = arn.ok_or_else(|| {
             let why = "no EndpointArn came".to_owned();
             Failed::Other(Verdict::Failed, why)
         })?;
+        Ok(self.remember(parcel, arn.to_owned(), None))
+    }
+
+    /// Has an endpoint take messages for the token, as the service wants of whoever finds one that
+    /// does not.
+    async fn enable(&self, parcel: &Parcel, arn: String, seconds: u64) -> Result<Endpoint, Failed> {
+        let form = [
+            ("Action", "SetEndpointAttributes"),
+            ("EndpointArn", &arn),
+            ("Attributes.entry.1.key", "Enabled"),
+            ("Attributes.entry.1.value", "true"),
+            ("Attributes.entry.2.key", "Token"),
+            ("Attributes.entry.2.value", &parcel.device.token),
+        ];
+        self.call(&form, seconds).await?;
+        Ok(self.remember(parcel, arn, Some(parcel.device.registered_ms)))
+    }
+
+    fn remember(&self, parcel: &Parcel, arn: String, enabled_ms: Option<u64>) -> Endpoint {
+        let endpoint = Endpoint {
+            arn,
+            token: parcel.device.token.clone(),
+            enabled_ms,
+        };
         let mut endpoints = self.lock();
         if endpoints.len() >= ENDPOINTS_MAX {
             endpoints.clear();
         }
-        endpoints.insert(device, (token.clone(), endpoint.to_owned()));
-        Ok(endpoint.to_owned())
+        endpoints.insert(parcel.message.device, endpoint.clone());
+        endpoint
     }
 
     async fn publish(&self, parcel: &Parcel, endpoint: &str, seconds: u64) -> Result<(), Failed> {
@@ -188,8 +242,15 @@ impl Shared {
         let text = String::from_utf8_lossy(&answer.body);
         let code = between(&text, "<Code>", "</Code>").unwrap_or("no code");
         let said = between(&text, "<Message>", "</Message>").unwrap_or_default();
-        let of_token = code == "InvalidParameter" && said.contains("Token");
-        if code.starts_with("EndpointDisabled") || of_token {
+        let is_invalid = code == "InvalidParameter";
+        let existing = between(said, "Endpoint ", " already exists with the same");
+        if let Some(arn) = existing.filter(|_| is_invalid) {
+            return Err(Failed::Exists(arn.to_owned()));
+        }
+        if code.starts_with("EndpointDisabled") {
+            return Err(Failed::Disabled);
+        }
+        if is_invalid && said.contains("Token Reason:") {
             return Err(Failed::Dead);
         }
         let status = answer.status;
@@ -203,21 +264,26 @@ impl Shared {
         Err(Failed::Other(verdict, why))
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, (String, String)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Endpoint>> {
         self.endpoints
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+impl Endpoint {
+    /// Whether it was enabled since the device registered.
+    fn is_enabled_for(&self, parcel: &Parcel) -> bool {
+        self.enabled_ms == Some(parcel.device.registered_ms)
+    }
+}
+
 /// The message as the device's platform wants it, inside of what the service wants.
 fn message(parcel: &Parcel) -> String {
-    let (fields, platform) = (parcel.fields(), parcel.device.platform);
+    let platform = parcel.device.platform;
     let inner = match platform {
-        Platform::Apns | Platform::ApnsSandbox => {
-            json!({ "aps": { "content-available": 1 }, "data": fields })
-        }
-        Platform::Gcm | Platform::Adm => json!({ "data": fields }),
+        Platform::Apns | Platform::ApnsSandbox => parcel.for_apple(),
+        Platform::Gcm | Platform::Adm => json!({ "data": parcel.fields() }),
     };
     json!({ "default": "", platform.name(): inner.to_string() }).to_string()
 }

@@ -57,8 +57,11 @@ impl Bodies {
 
     /// Receives a body to its end.
     ///
+    /// Where none is wanted, a small one is received all the same, since some clients send one; a
+    /// large one would be held for nothing, and as long as the request waits.
+    ///
     /// Every failure closes the connection, since the rest of the body may still be coming.
-    pub(super) async fn read(&self, body: Incoming) -> Result<Body<'_>, Failure> {
+    pub(super) async fn read(&self, body: Incoming, wanted: bool) -> Result<Body<'_>, Failure> {
         // The framing check left bodies with a length only, or none.
         let announced = body.size_hint().exact().unwrap_or(u64::MAX);
         let Some(length) = usize::try_from(announced)
@@ -70,6 +73,10 @@ impl Bodies {
                 self.bytes_max
             ))));
         };
+        if !wanted && length > SMALL_BYTES {
+            let message = "Only requests by POST may have a body.";
+            return Err(Failure::closing(ApiError::bad_request(message)));
+        }
         if length == 0 {
             return Ok(Body {
                 bytes: Bytes::new(),

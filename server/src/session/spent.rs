@@ -53,6 +53,9 @@ struct Generation {
 /// Generations in the life of a token, and in a full map: so much more is remembered than need be,
 /// or so much is forgotten at a time.
 const GENERATIONS: usize = 8;
+/// Updates that may wait for one with the same session: more than a client that repeats itself
+/// makes.
+const WAITING_MAX: usize = 8;
 /// Maps of a generation.
 const PARTS: usize = 64;
 /// Sessions of a part: as many as fit before it is made anew, twice as large.
@@ -95,15 +98,17 @@ impl Spent {
         })
     }
 
-    /// Claims a session for an update, waiting for one that runs.
+    /// Claims a session for an update, waiting for one that runs. Only some may wait, since
+    /// who waits holds the body of its request.
     ///
     /// # Errors
-    /// The commit that spent the session.
-    pub async fn claim(self: &Arc<Self>, session: Uuid) -> Result<Claim, Sequence> {
+    /// [`Unclaimed`].
+    pub async fn claim(self: &Arc<Self>, session: Uuid) -> Result<Claim, Unclaimed> {
         loop {
             let mut running = match self.try_claim(session) {
                 Tried::Claimed(claim) => return Ok(claim),
-                Tried::Spent(commit) => return Err(commit),
+                Tried::Spent(commit) => return Err(Unclaimed::Spent(commit)),
+                Tried::Crowded => return Err(Unclaimed::Crowded),
                 Tried::Running(running) => running,
             };
             // An error, always: nobody sends, the claim's end closes the channel.
@@ -120,6 +125,9 @@ impl Spent {
             Entry::Occupied(mut running) => {
                 let ended = running.get_mut();
                 let ended = ended.get_or_insert_with(|| watch::channel(()).0);
+                if ended.receiver_count() >= WAITING_MAX {
+                    return Tried::Crowded;
+                }
                 Tried::Running(ended.subscribe())
             }
             Entry::Vacant(place) => {
@@ -197,10 +205,20 @@ impl State {
     }
 }
 
+/// Why a session cannot be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unclaimed {
+    /// The commit that spent it.
+    Spent(Sequence),
+    /// An update with it runs, and as many wait as may.
+    Crowded,
+}
+
 /// How a claim went.
 enum Tried {
     Claimed(Claim),
     Spent(Sequence),
+    Crowded,
     /// An update runs; its end closes the channel.
     Running(watch::Receiver<()>),
 }
@@ -252,7 +270,8 @@ mod tests {
         assert!(!sessions.contains(id(1)));
         sessions.claim(id(1)).await.unwrap().spend(COMMIT, 0);
         assert!(sessions.contains(id(1)));
-        assert_eq!(sessions.claim(id(1)).await.unwrap_err(), COMMIT);
+        let refused = sessions.claim(id(1)).await.unwrap_err();
+        assert_eq!(refused, Unclaimed::Spent(COMMIT));
         assert!(sessions.lock().claimed.is_empty());
     }
 
@@ -268,8 +287,8 @@ mod tests {
             drop(sessions.claim(id(2)).await.unwrap());
             if succeeds {
                 first.spend(COMMIT, 0);
-                assert_eq!(second.await.unwrap_err(), COMMIT);
-                assert_eq!(third.await.unwrap_err(), COMMIT);
+                assert_eq!(second.await.unwrap_err(), Unclaimed::Spent(COMMIT));
+                assert_eq!(third.await.unwrap_err(), Unclaimed::Spent(COMMIT));
             } else {
                 drop(first);
                 let second = second.await.unwrap();
@@ -278,6 +297,25 @@ mod tests {
                 drop(third.await.unwrap());
             }
         }
+    }
+
+    #[tokio::test]
+    async fn only_some_wait_for_a_session() {
+        let sessions = Spent::new(10);
+        let claim = sessions.claim(id(1)).await.unwrap();
+        let mut waiting = Vec::new();
+        for _ in 0..WAITING_MAX {
+            waiting.push(Box::pin(sessions.claim(id(1))));
+            let last = waiting.last_mut().unwrap();
+            assert!(poll(last.as_mut()).is_pending());
+        }
+        let refused = sessions.claim(id(1)).await;
+        assert_eq!(refused.unwrap_err(), Unclaimed::Crowded);
+        // One who goes away makes room.
+        waiting.pop();
+        let mut another = pin!(sessions.claim(id(1)));
+        assert!(poll(another.as_mut()).is_pending());
+        drop(claim);
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub use belongings::{doomed_key, home_of, keys_behind_identity, keys_of_identity
 pub use belongings::{keys_of_pool, prefixes_of_pool};
 pub use cursor::{CursorRecord, push_cursor_key};
 pub use developer_key::{DeveloperKeyRecord, developer_key, developer_of};
-pub use device::{DeviceRecord, Platform, SubscribersRecord, devices_prefix};
+pub use device::{DeviceRecord, Platform, SubscribersRecord, devices_prefix, followers_prefix};
 pub use device::{device_key, device_of, subscribers_key};
 pub use former::{FormerRecord, former_key};
 pub use merged::{MergedRecord, merged_key, merged_name, merged_prefix, reported_prefix};

@@ -1,7 +1,7 @@
 //! Spares a function that is down, and those who wait for it: after some failures in a row it is
 //! not asked any more, but for one caller now and then who finds out whether it is back.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// Failures in a row after which a function counts as down.
@@ -29,8 +29,8 @@ struct State {
 
 /// Leave to call the function. Dropped without a verdict, it says nothing.
 #[derive(Debug)]
-pub(super) struct Attempt<'a> {
-    breaker: &'a Breaker,
+pub(super) struct Attempt {
+    breaker: Arc<Breaker>,
     probes: bool,
 }
 
@@ -39,7 +39,7 @@ impl Breaker {
     ///
     /// # Errors
     /// The function is down; whether that showed as slowness.
-    pub(super) fn attempt(&self, now: Instant) -> Result<Attempt<'_>, bool> {
+    pub(super) fn attempt(self: &Arc<Self>, now: Instant) -> Result<Attempt, bool> {
         let mut state = self.lock();
         let probes = match state.closed_until {
             None => false,
@@ -49,8 +49,9 @@ impl Breaker {
             }
             Some(_) => return Err(state.slow),
         };
+        drop(state);
         Ok(Attempt {
-            breaker: self,
+            breaker: Arc::clone(self),
             probes,
         })
     }
@@ -65,7 +66,7 @@ impl Breaker {
     }
 }
 
-impl Attempt<'_> {
+impl Attempt {
     /// The function answered, whatever it said.
     pub(super) fn answered(self) {
         let mut state = self.breaker.lock();
@@ -84,7 +85,7 @@ impl Attempt<'_> {
     }
 }
 
-impl Drop for Attempt<'_> {
+impl Drop for Attempt {
     fn drop(&mut self) {
         if self.probes {
             self.breaker.lock().probing = false;
@@ -98,7 +99,7 @@ mod tests {
 
     #[test]
     fn after_failures_in_a_row_one_at_a_time_tries_again() {
-        let (breaker, start) = (Breaker::default(), Instant::now());
+        let (breaker, start) = (Arc::<Breaker>::default(), Instant::now());
         let attempt = |now| breaker.attempt(now);
         for _ in 0..FAILURES - 1 {
             attempt(start).unwrap().failed(false, start);

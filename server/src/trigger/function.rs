@@ -1,13 +1,14 @@
 //! One function, called over HTTP: plainly, or as AWS Lambda wants it.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use percent_encoding::utf8_percent_encode;
 use thiserror::Error;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::breaker::Breaker;
+use super::breaker::{Attempt, Breaker};
 use crate::config::{FunctionConfig, FunctionTarget, Secret};
 use crate::error::Chain;
 use crate::outbound::{Answer, Bounds, OutboundError, Peer, Post};
@@ -23,8 +24,8 @@ pub(super) struct Function {
     peer: Peer,
     call: Call,
     /// Calls that may be under way.
-    free: Semaphore,
-    breaker: Breaker,
+    free: Arc<Semaphore>,
+    breaker: Arc<Breaker>,
     bounds: Bounds,
 }
 
@@ -32,6 +33,13 @@ pub(super) struct Function {
 enum Call {
     Http { secret: Option<Secret> },
     Lambda { path: String, signer: Signer },
+}
+
+/// Leave to call a function once. Dropped unused, it says nothing about the function.
+#[derive(Debug)]
+pub(super) struct Leave {
+    attempt: Attempt,
+    _free: OwnedSemaphorePermit,
 }
 
 /// Why there is no answer of a function.
@@ -123,8 +131,8 @@ impl Function {
             peer: Peer::new(url, config.concurrency)
                 .expect("the configuration was checked when it was read"),
             call,
-            free: Semaphore::new(config.concurrency),
-            breaker: Breaker::default(),
+            free: Arc::new(Semaphore::new(config.concurrency)),
+            breaker: Arc::default(),
             bounds: Bounds {
                 bytes_max: reply_bytes_max,
                 timeout: TIMEOUT,
@@ -137,15 +145,29 @@ impl Function {
         self.breaker.is_open()
     }
 
-    /// Sends an event and returns the answer, whatever is in it.
-    pub(super) async fn call(&self, event: Bytes, seconds: u64) -> Result<Bytes, Failed> {
-        let _free = self.free.try_acquire().map_err(|_| Failed::Throttled)?;
+    /// Leave for one call.
+    pub(super) fn leave(&self) -> Result<Leave, Failed> {
+        let free = Arc::clone(&self.free).try_acquire_owned();
+        let free = free.map_err(|_| Failed::Throttled)?;
         let attempt = self.breaker.attempt(Instant::now());
         let attempt = attempt.map_err(|slow| Failed::Down { slow })?;
+        Ok(Leave {
+            attempt,
+            _free: free,
+        })
+    }
+
+    /// Sends an event and returns the answer, whatever is in it.
+    pub(super) async fn call(
+        &self,
+        leave: Leave,
+        event: Bytes,
+        seconds: u64,
+    ) -> Result<Bytes, Failed> {
         let answer = self.exchange(event, seconds).await;
         match answer.as_ref().err().and_then(Failed::is_down) {
-            Some(slow) => attempt.failed(slow, Instant::now()),
-            None => attempt.answered(),
+            Some(slow) => leave.attempt.failed(slow, Instant::now()),
+            None => leave.attempt.answered(),
         }
         answer
     }

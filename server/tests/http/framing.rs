@@ -178,6 +178,34 @@ async fn a_body_beyond_the_limit_is_refused_before_it_is_sent() {
 }
 
 #[tokio::test]
+async fn a_body_that_nobody_wants_is_not_held() {
+    let server = Server::start().await;
+    for method in ["GET", "DELETE"] {
+        let head = |length| {
+            format!("{method} /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n")
+        };
+        let mut client = server.client().await;
+        let answer = client.ask(head((16 << 10) + 1)).await;
+        assert_eq!(answer.status, 400, "{}", answer.text());
+        assert!(
+            answer.text().contains("Only requests by POST"),
+            "{}",
+            answer.text()
+        );
+        client.closed().await;
+        // A small one comes with some clients.
+        let mut client = server.client().await;
+        client.send(head(2)).await;
+        let answer = client.ask("{}").await;
+        assert!(
+            !answer.text().contains("Only requests by POST"),
+            "{}",
+            answer.text()
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_client_that_sends_on_after_a_refusal_is_not_reset() {
     let server = Server::start_with(|config| config.timeouts.linger_ms = 3_600_000).await;
     let mut client = server.client().await;

@@ -97,6 +97,14 @@ impl Stream {
         ])
     }
 
+    /// The next event has the names of all datasets.
+    async fn list(&mut self) -> Value {
+        let event = self.event().await;
+        assert_eq!(event.name, "datasets", "{event:?}");
+        assert!(event.id.is_some());
+        event.data["datasetNames"].clone()
+    }
+
     /// The next event is the last.
     async fn end(&mut self) -> String {
         let event = self.event().await;
@@ -148,6 +156,7 @@ async fn a_stream_begins_with_the_state_and_goes_on_with_what_changes() {
     let one = target(&guest, "?datasets=game");
     let mut developers = Stream::open(&server, &root, &one).await;
     assert_eq!(all.dataset().await, json!(["game", 1, true]));
+    assert_eq!(all.list().await, json!(["game"]));
     assert_eq!(developers.dataset().await, json!(["game", 1, true]));
     assert_eq!(some.dataset().await, json!(["game", 1, true]));
     assert_eq!(some.dataset().await, json!(["other", 0, false]));
@@ -200,12 +209,73 @@ async fn who_comes_back_is_told_only_if_something_changed() {
 }
 
 #[tokio::test]
+async fn who_was_away_learns_of_what_was_deleted() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let guest = Guest::new(&mut client).await;
+    write(&guest, &mut client, "game", 0).await;
+    let (signer, target) = (guest.signer(), target(&guest, ""));
+    let mut stream = Stream::open(&server, &signer, &target).await;
+    // Whoever is cut off before the list has not seen all.
+    assert_eq!(stream.event().await.id, None);
+    let list = stream.event().await;
+    assert_eq!(list.data, json!({ "datasetNames": ["game"] }));
+    let path = guest.dataset("game");
+    let answer = client.signed(&signer, "DELETE", &path, &[], b"").await;
+    assert_eq!(answer.status, 200);
+    let mut again = Stream::open_after(&server, &signer, &target, &list.id.unwrap()).await;
+    let list = again.event().await;
+    assert_eq!(list.data, json!({ "datasetNames": [] }));
+    let mut level = Stream::open_after(&server, &signer, &target, &list.id.unwrap()).await;
+    write(&guest, &mut client, "other", 0).await;
+    let mut told = level.dataset().await;
+    if told == json!(["game", 2, false]) {
+        // What was deleted just before the stream began may be told of once more.
+        told = level.dataset().await;
+    }
+    assert_eq!(told, json!(["other", 1, true]));
+}
+
+#[tokio::test]
+async fn opening_a_stream_reads_no_dataset() {
+    let server = Server::start().await;
+    let mut client = server.client().await;
+    let guest = Guest::new(&mut client).await;
+    write(&guest, &mut client, "game", 0).await;
+    let server = server.restart(|_| ()).await;
+    let mut client = server.client().await;
+    let signer = guest.signer();
+    let figure = async |client: &mut Client| {
+        let page = client.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let line = |line: &str| line.starts_with("syncline_store_cache_bytes ");
+        page.text().lines().find(|l| line(l)).unwrap().to_owned()
+    };
+    let before = figure(&mut client).await;
+    for query in ["?datasets=game", ""] {
+        let mut stream = Stream::open(&server, &signer, &target(&guest, query)).await;
+        assert_eq!(stream.dataset().await, json!(["game", 1, true]));
+    }
+    assert_eq!(figure(&mut client).await, before);
+    // Which a listing changes.
+    guest.list(&mut client).await;
+    let path = format!("{}/records", guest.dataset("game"));
+    assert_eq!(
+        client.signed(&signer, "GET", &path, &[], b"").await.status,
+        200
+    );
+    assert_ne!(figure(&mut client).await, before);
+}
+
+#[tokio::test]
 async fn a_stream_ends_with_its_identity_and_with_the_server() {
     let mut server = Server::start().await;
     let mut client = server.client().await;
     let (guest, other) = (Guest::new(&mut client).await, Guest::new(&mut client).await);
     let mut gone = Stream::open(&server, &guest.signer(), &target(&guest, "")).await;
     let mut left = Stream::open(&server, &other.signer(), &target(&other, "")).await;
+    for stream in [&mut gone, &mut left] {
+        assert_eq!(stream.list().await, json!([]));
+    }
     delete_identity(&guest, &mut client).await;
     assert_eq!(gone.end().await, "forbidden");
     let (signer, root, target) = (

@@ -1,6 +1,8 @@
 //! Push messages: who is told of a change, in which form, and what comes of failures.
 
+mod apns;
 mod fcm;
+mod sns;
 
 use std::path::Path;
 
@@ -294,78 +296,30 @@ fn member(seen: &Seen, name: &str) -> String {
     found.unwrap_or_else(|| panic!("no {name}")).1
 }
 
-/// An SNS that makes endpoints named after their tokens, and refuses one of them.
-fn as_sns(seen: &Seen) -> Told {
-    let xml = |text: String| Told::Now(200, Vec::new(), text);
-    match member(seen, "Action").as_str() {
-        "CreatePlatformEndpoint" => {
-            let token = member(seen, "Token");
-            xml(format!("<R><EndpointArn>arn:{token}</EndpointArn></R>"))
-        }
-        _ if member(seen, "TargetArn") == "arn:dead" => {
-            let text = "<E><Code>EndpointDisabled</Code><Message>off</Message></E>";
-            Told::Now(400, Vec::new(), text.to_owned())
-        }
-        _ if member(seen, "TargetArn") == "arn:failing" => Told::status(500),
-        _ => xml("<R><MessageId>1</MessageId></R>".to_owned()),
-    }
-}
-
 #[tokio::test]
-async fn sns_gets_an_endpoint_for_each_device_and_a_silent_message() {
+async fn a_device_that_comes_back_after_it_was_dropped_follows_nothing() {
     let service = WebService::start().await;
-    service.answers(as_sns);
     let server = server(&service).await;
     let mut scene = Scene::new(server.client().await).await;
-    scene.follower("APNS", "alive").await;
-    let dead = scene.follower("APNS", "dead").await;
+    let one = scene.follower("GCM", "token").await;
+    let other = scene.follower("GCM", "other").await;
+    let answer = json!({ "deadDevices": [one] });
+    service.answers(move |_| Told::json(&answer));
     scene.write(None, false).await;
-    scene.counted(APNS, "delivered", 1).await;
-    scene.counted(APNS, "dead", 1).await;
-    scene
-        .subscribe(&dead)
-        .await
-        .exception(404, "ResourceNotFoundException");
+    scene.counted(GCM, "dead", 1).await;
+    service.answers(|_| Told::status(200));
+    assert_eq!(scene.register("GCM", "token").await, one);
+    let before = service.seen().len();
     scene.write(None, false).await;
-    scene.counted(APNS, "delivered", 2).await;
-    let seen = service.seen();
-    // The second message needed no endpoint of its own.
-    assert_eq!(seen.len(), 5);
-    let last = &seen[4];
-    assert_eq!(member(last, "Action"), "Publish");
-    assert_eq!(member(last, "TargetArn"), "arn:alive");
-    assert_eq!(member(last, "MessageStructure"), "json");
-    let attribute = "MessageAttributes.entry.1.Value.StringValue";
-    assert_eq!(member(last, attribute), "background");
-    let outer: Value = serde_json::from_str(&member(last, "Message")).unwrap();
-    let inner: Value = serde_json::from_str(outer["APNS"].as_str().unwrap()).unwrap();
-    let fields = json!({
-        "source": "cognito-sync",
-        "identityPoolId": scene.guest.pool,
-        "identityId": scene.guest.identity,
-        "datasetName": "game",
-        "syncCount": "3",
-    });
-    let expected = json!({ "aps": { "content-available": 1 }, "data": fields });
-    assert_eq!((&outer["default"], inner), (&json!(""), expected));
-    assert_eq!(last.signed_by("sns", "s3cret"), "AKIAS");
-}
-
-#[tokio::test]
-async fn a_message_that_fails_by_itself_holds_up_no_other() {
-    let service = WebService::start().await;
-    service.answers(as_sns);
-    let server = server(&service).await;
-    let mut scene = Scene::new(server.client().await).await;
-    scene.follower("APNS", "failing").await;
-    scene.follower("APNS", "alive").await;
+    let seen = service.has_seen(before + 1).await;
+    assert_eq!(told(&seen[before..]), json!([[other, "3"]]));
+    // Registered again while it is registered it keeps what it follows.
+    assert_eq!(scene.register("GCM", "other").await, other);
+    let before = service.seen().len();
     scene.write(None, false).await;
-    // Long before the pauses of the one that fails have grown to their longest.
-    for count in 1..=20 {
-        scene.counted(APNS, "delivered", count).await;
-        scene.write(None, false).await;
-    }
-    scene.counted(APNS, "retried", 1).await;
+    let seen = service.has_seen(before + 1).await;
+    assert_eq!(told(&seen[before..]), json!([[other, "4"]]));
+    assert_eq!(scene.subscribe(&one).await.status, 200);
 }
 
 fn start(directory: &Path) -> Running {

@@ -233,6 +233,49 @@ async fn a_function_that_is_down_is_spared() {
 }
 
 #[tokio::test]
+async fn a_function_that_is_down_costs_no_look_at_the_records() {
+    let mut scene = Scene::new().await;
+    scene.behind(&json!([write("a", "1", 0)])).await;
+    scene.function.answers(|_| Told::status(503));
+    let patches = json!([write("b", "1", 0)]);
+    for _ in 0..5 {
+        scene.update(&patches).await.exception(400, UNUSABLE);
+    }
+    // Stale, which only one who looks could say.
+    let stale = scene.update(&json!([write("a", "2", 0)])).await;
+    let message = stale.exception(400, UNUSABLE);
+    assert!(message.contains("cannot be reached"), "{message}");
+}
+
+#[tokio::test]
+async fn a_caller_who_hangs_up_hides_no_slow_function() {
+    let mut scene = Scene::new().await;
+    scene.function.answers(|_| Told::Never);
+    let patches = json!([write("a", "1", 0)]);
+    for _ in 0..5 {
+        let token = scene.token().await;
+        let mut client = scene.server.client().await;
+        let before = scene.function.seen().len();
+        tokio::select! {
+            _ = send(&scene.guest, &mut client, &token, &patches, false) => panic!("an answer"),
+            _ = scene.function.has_seen(before + 1) => {}
+        }
+    }
+    let down = format!("syncline_trigger_down{{function=\"{ARN}\"}} 1");
+    loop {
+        let page = scene.client.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+        let page = page.await.text().to_owned();
+        if page.lines().any(|line| line == down) {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    let answer = scene.update(&patches).await;
+    answer.exception(400, "LambdaSocketTimeoutException");
+    assert_eq!(scene.function.seen().len(), 5);
+}
+
+#[tokio::test]
 async fn an_update_that_is_stale_or_too_large_itself_is_refused_as_ever() {
     let mut scene = Scene::new().await;
     scene.update(&json!([write("a", "1", 0)])).await;

@@ -9,14 +9,16 @@ use std::sync::{Arc, Mutex};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use syncline_server::sigv4::{Expected, Signed, SigningKeys, Unverified};
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, watch};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use crate::signed::now;
 
@@ -40,6 +42,15 @@ pub(crate) enum Told {
 }
 
 type Answering = Box<dyn Fn(&Seen) -> Told + Send + Sync>;
+
+/// What it speaks.
+#[derive(Clone)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+    /// HTTP/2 over TLS.
+    Secure(Arc<ServerConfig>),
+}
 
 /// A running service; its connections live as long as the test.
 pub(crate) struct WebService {
@@ -101,6 +112,15 @@ impl WebService {
     }
 
     pub(crate) async fn start_at(address: SocketAddr) -> Self {
+        Self::start_both(address, Protocol::Http1).await
+    }
+
+    /// One that speaks something else than HTTP/1.1.
+    pub(crate) async fn start_as(protocol: Protocol) -> Self {
+        Self::start_both("127.0.0.1:0".parse().unwrap(), protocol).await
+    }
+
+    async fn start_both(address: SocketAddr, protocol: Protocol) -> Self {
         let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let (counted, count) = watch::channel(0);
@@ -128,7 +148,30 @@ impl WebService {
                         Ok::<_, Infallible>(tell(told).await)
                     }
                 });
-                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+                let protocol = protocol.clone();
+                tokio::spawn(async move {
+                    let multiplexed = http2::Builder::new(TokioExecutor::new());
+                    // However a connection ends, it is the other side that tells what came of it.
+                    match protocol {
+                        Protocol::Http1 => {
+                            let builder = http1::Builder::new();
+                            let _ = builder
+                                .serve_connection(TokioIo::new(stream), service)
+                                .await;
+                        }
+                        Protocol::Http2 => {
+                            let io = TokioIo::new(stream);
+                            let _ = multiplexed.serve_connection(io, service).await;
+                        }
+                        Protocol::Secure(config) => {
+                            let Ok(stream) = TlsAcceptor::from(config).accept(stream).await else {
+                                return;
+                            };
+                            let io = TokioIo::new(stream);
+                            let _ = multiplexed.serve_connection(io, service).await;
+                        }
+                    }
+                });
             }
         });
         service

@@ -132,7 +132,12 @@ async fn one_session_does_one_update_however_many_try() {
     for tried in tries.collect::<Vec<_>>() {
         match tried.await.unwrap() {
             Ok(_) => succeeded += 1,
-            Err(error) => assert_eq!(error.kind.name(), "InvalidParameterException"),
+            Err(error) => {
+                // Those who were too many to wait.
+                let name = error.kind.name();
+                let refusals = ["InvalidParameterException", "TooManyRequestsException"];
+                assert!(refusals.contains(&name), "{name}");
+            }
         }
     }
     assert_eq!(succeeded, 1);

@@ -89,12 +89,17 @@ pub fn device_key(pool: Uuid, identity: Uuid, device: Uuid) -> MetadataKey {
 /// What the keys of all devices of an identity begin with.
 #[must_use]
 pub fn devices_prefix(pool: Uuid, identity: Uuid) -> Vec<u8> {
-    [
-        &[DEVICE],
-        pool.as_bytes().as_slice(),
-        identity.as_bytes().as_slice(),
-    ]
-    .concat()
+    prefix(DEVICE, pool, identity)
+}
+
+/// What the keys of the followers of all datasets of an identity begin with.
+#[must_use]
+pub fn followers_prefix(pool: Uuid, identity: Uuid) -> Vec<u8> {
+    prefix(SUBSCRIBERS, pool, identity)
+}
+
+fn prefix(kind: u8, pool: Uuid, identity: Uuid) -> Vec<u8> {
+    [&[kind], &pool.as_bytes()[..], identity.as_bytes()].concat()
 }
 
 /// The device that a key is of.
