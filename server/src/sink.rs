@@ -73,8 +73,12 @@ impl Sink {
     /// When it cannot be one with this configuration.
     pub fn new(name: &str, config: &StreamConfig) -> Result<Self, PutError> {
         match config {
-            StreamConfig::File { path, rotate_bytes } => {
-                let sink = FileSink::start(path.clone(), *rotate_bytes);
+            StreamConfig::File {
+                path,
+                rotate_bytes,
+                compress,
+            } => {
+                let sink = FileSink::start(path.clone(), *rotate_bytes, *compress);
                 sink.map(Self::File).map_err(PutError::from)
             }
             StreamConfig::Http {
