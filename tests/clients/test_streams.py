@@ -2,22 +2,17 @@
 rebuilds a pool from its stream."""
 
 import json
-import os
-import random
 import socket
-import subprocess
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
-from actors import CONFIG, Developer, client, remove, replace
+from actors import CONFIG, Developer, remove, replace
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from server_process import ROOT_KEY, WORKSPACE
 from signed import call
 
@@ -170,95 +165,6 @@ def test_what_is_too_large_comes_by_a_link(server, developer, tmp_path):
     (large, _, _) = changes(server, pool)
     assert large["change"]["payloadType"] == "Inline"
     assert large["change"]["kinesisSyncRecords"][0]["value"] == value
-
-
-class Writer:
-    """A user that writes, removes and deletes at random, and goes on after a crash."""
-
-    def __init__(self, developer, pool, seed):
-        self.user = developer.guest(pool)
-        self.chance = random.Random(seed)
-        self.written = 0
-
-    def write(self, server, until):
-        """Writes until it is told to end; waits for the server where it is down."""
-        while not until.is_set():
-            try:
-                self.user.sync = client("cognito-sync", server.url, self.user.key)
-                while not until.is_set():
-                    self.step()
-                    self.written += 1
-            except (BotoCoreError, TypeError):
-                until.wait(0.01)
-
-    def step(self):
-        dataset = self.user.dataset(f"d{self.chance.randrange(3)}")
-        listed = dataset.list()
-        if listed["DatasetExists"] and self.chance.random() < 0.1:
-            dataset.delete()
-            return
-        counts = {record["Key"]: record["SyncCount"] for record in listed["Records"]}
-        patches = []
-        for key in self.chance.sample(["a", "b", "c", "d", "e"], self.chance.randint(1, 3)):
-            if self.chance.random() < 0.3:
-                patches.append(remove(key, counts.get(key, 0)))
-            else:
-                patches.append(replace(key, str(self.chance.random()), counts.get(key, 0)))
-        dataset.update(patches, listed["SyncSessionToken"])
-
-
-def follow(server, path, until):
-    """Reads the stream into a database, over crashes of the server, and of itself."""
-    total = 0
-    while not until.is_set():
-        copy = rebuild.Rebuild(path, STREAM)
-        try:
-            total += copy.read(aws(server, "kinesis"))
-        except (BotoCoreError, TypeError):
-            pass
-        copy.database.close()
-        until.wait(0.01)
-    return total
-
-
-def test_a_copy_is_equal_after_crashes_under_load(make_server, tmp_path, monkeypatch):
-    server = make_server("[engine]\nsegment_bytes = 65536\n")
-    developer = Developer(server)
-    pools = [streaming(developer), streaming(developer)]
-    other = developer.pool()
-    writers = [Writer(developer, (*pools, other)[n % 3], n) for n in range(8)]
-    until, path = threading.Event(), tmp_path / "copy"
-    with ThreadPoolExecutor(9) as threads:
-        writing = [threads.submit(writer.write, server, until) for writer in writers]
-        following = threads.submit(follow, server, path, until)
-        try:
-            for round_ in range(1, 11):
-                enough = round_ * 100
-                while sum(writer.written for writer in writers) < enough:
-                    assert not any(one.done() for one in (*writing, following)), "none may end"
-                    time.sleep(0.005)
-                server.restart()
-        finally:
-            until.set()
-        for one in writing:
-            one.result()
-        assert following.result() > 100, "it read while it was written"
-    # What is left is read by the example as a program.
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ROOT_KEY[0])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ROOT_KEY[1])
-    script = [sys.executable, str(EXAMPLES / "rebuild.py"), server.url, STREAM, str(path)]
-    done = subprocess.run([*script, "--compare"], capture_output=True, text=True, env=os.environ)
-    assert done.returncode == 0, done.stdout + done.stderr
-    seen = {writer.user.identity for writer in writers if writer.user.pool != other}
-    assert f"compared {len(seen)} identities, 0 differ" in done.stdout
-    copy = rebuild.Rebuild(path, STREAM)
-    assert sorted(copy.pools()) == sorted(pools)
-    # It would be seen if something were missing.
-    with copy.database:
-        largest = "(select max(rowid) from records)"
-        copy.database.execute(f"update records set value = 'x' where rowid = {largest}")
-    different, _ = rebuild.differences(copy, server.url)
-    assert len(different) == 1
 
 
 def test_a_deleted_identity_takes_its_datasets_out_of_the_copy(server, developer, tmp_path):
