@@ -34,6 +34,7 @@ mod scratch;
 mod server;
 mod soak;
 mod store;
+mod streams;
 mod together;
 mod upkeep;
 mod workload;
@@ -71,6 +72,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
         Command::Idle(options) => idle::run(&shared, &machine()?, &options),
         Command::Memory(options) => memory::run(&shared, &machine()?, &options),
         Command::Upkeep(options) => upkeep::run(&shared, &machine()?, &options),
+        Command::Streams(options) => streams::run(&shared, &machine()?, &options),
         Command::All(options) => {
             let machine = machine()?;
             commits::run(&shared, &machine, &options.commits)?;
@@ -81,7 +83,8 @@ fn run(arguments: Arguments) -> failure::Result<()> {
             http::run(&shared, &machine, &options.http)?;
             idle::run(&shared, &machine, &options.idle)?;
             memory::run(&shared, &machine, &options.memory)?;
-            upkeep::run(&shared, &machine, &options.upkeep)
+            upkeep::run(&shared, &machine, &options.upkeep)?;
+            streams::run(&shared, &machine, &options.streams)
         }
         Command::Soak(options) => soak::run(&shared, &machine()?, &options),
         Command::Killing(options) => killing::run(&shared, &machine()?, &options),

@@ -13,12 +13,14 @@ use crate::failure::{Result, fail};
 use crate::figure::Spread;
 use crate::machine::Machine;
 
+mod streams;
 mod upkeep;
 
+pub use streams::{Published, SinkRates, Streams};
 pub use upkeep::{Lane, Look, Opened, Opening, Rival, Upkeep};
 
 /// The parts, in the order in which they run.
-pub const PARTS: [&str; 9] = [
+pub const PARTS: [&str; 10] = [
     "commits",
     "peers",
     "pipelined",
@@ -28,6 +30,7 @@ pub const PARTS: [&str; 9] = [
     "idle",
     "memory",
     "upkeep",
+    "streams",
 ];
 
 /// Everything that was found; what is empty was not measured.
@@ -46,6 +49,7 @@ pub struct Results {
     pub idle: Option<Idle>,
     pub memory: Vec<Filled>,
     pub upkeep: Upkeep,
+    pub streams: Option<Streams>,
 }
 
 /// Contestants that did the same work.
@@ -167,6 +171,8 @@ impl Results {
         results.memory = part(directory, "memory", machines)?.unwrap_or_default();
         let upkeep: Option<Vec<Upkeep>> = part(directory, "upkeep", machines)?;
         results.upkeep = upkeep.and_then(|mut all| all.pop()).unwrap_or_default();
+        let streams: Option<Vec<Streams>> = part(directory, "streams", machines)?;
+        results.streams = streams.and_then(|mut all| all.pop());
         if results.machines.is_empty() {
             return fail(format!(
                 "there are no figures in {}: run bench/run, or a part of syncline-bench, first",

@@ -173,6 +173,8 @@ impl Lane {
             Ok((feed, commits))
         });
         let (feed, commits) = reading.await.map_err(|error| self.unreadable(error))?;
+        let read = &self.site.outflow.counters.read_for_one;
+        read.inc_by(commits.len() as u64);
         let taken = Taken {
             to: feed.cursor().sequence,
             events: of_pool(commits, &self.pool),
