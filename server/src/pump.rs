@@ -272,3 +272,6 @@ async fn follow(
 async fn joined(task: JoinHandle<()>) {
     let _ = task.await;
 }
+
+#[cfg(test)]
+mod tests;

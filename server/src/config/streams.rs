@@ -17,7 +17,7 @@ const ROTATE_BYTES: (u64, u64) = (4 << 10, 1 << 40);
 /// Most events in one request of a webhook.
 pub const BATCH_EVENTS_MAX: usize = 1000;
 /// Longest time for which a sink is waited for: 30 days.
-const GIVE_UP_SECONDS_MAX: u64 = 30 * 24 * 3600;
+pub const GIVE_UP_SECONDS_MAX: u64 = 30 * 24 * 3600;
 /// Longest time between two bulk publishes: a year.
 const PERIOD_HOURS_MAX: u64 = 366 * 24;
 /// Longest time that one request of a webhook may take: 5 minutes.
