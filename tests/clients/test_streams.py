@@ -1,8 +1,10 @@
 """The built-in stream through boto3, the list of changes over plain HTTP, and the example that
 rebuilds a pool from its stream."""
 
+import datetime
 import json
 import socket
+import struct
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -256,3 +258,91 @@ def test_a_server_that_stops_lets_go_who_waits(server, developer):
             rest = answers.read().decode()
     assert rest.startswith("HTTP/1.1 200 OK")
     assert json.loads(rest.splitlines()[-1]) == {"cursor": cursor, "behindMs": 0}
+
+
+def cbor_of(value):
+    """What the SDK for Java sends: texts, and times as milliseconds with tag 1."""
+    if isinstance(value, dict):
+        pairs = (cbor_of(key) + cbor_of(one) for key, one in value.items())
+        return bytes([0xBF]) + b"".join(pairs) + bytes([0xFF])
+    if isinstance(value, datetime.datetime):
+        return bytes([0xC1, 0x1B]) + round(value.timestamp() * 1000).to_bytes(8, "big")
+    text = value.encode()
+    return bytes([0x7A]) + len(text).to_bytes(4, "big") + text
+
+
+def read_cbor(data):
+    """Reads what RFC 8949 describes, as far as it is needed here; times come back as datetimes."""
+
+    def one(at):
+        kind, number = data[at] >> 5, data[at] & 31
+        at += 1
+        if kind == 7:
+            if number == 27:
+                return struct.unpack(">d", data[at : at + 8])[0], at + 8
+            return {20: False, 21: True, 22: None}[number], at
+        endless = number == 31
+        if number >= 24 and not endless:
+            size = 1 << (number - 24)
+            number, at = int.from_bytes(data[at : at + size], "big"), at + size
+        if kind in (0, 1):
+            return (number if kind == 0 else -1 - number), at
+        if kind in (2, 3):
+            part = data[at : at + number]
+            return (part if kind == 2 else part.decode()), at + number
+        if kind == 6:
+            assert number == 1
+            ms, at = one(at)
+            return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC), at
+        parts = []
+        while (data[at] != 0xFF) if endless else (len(parts) < number * (kind - 3)):
+            part, at = one(at)
+            parts.append(part)
+        return (parts if kind == 4 else dict(zip(parts[::2], parts[1::2]))), at + endless
+
+    value, end = one(0)
+    assert end == len(data)
+    return value
+
+
+def test_who_speaks_cbor_reads_the_same(server, developer):
+    pool = streaming(developer)
+    dataset = developer.guest(pool).dataset("d")
+    for count in range(3):
+        dataset.update([replace("k", "ü" * (count + 1), count)])
+    kinesis = aws(server, "kinesis")
+
+    def ask(operation, body, status=200, key=ROOT_KEY):
+        headers = {
+            "Content-Type": "application/x-amz-cbor-1.1",
+            "X-Amz-Target": f"Kinesis_20131202.{operation}",
+        }
+        answer = call(server, key, "POST", "/", cbor_of(body), headers, "kinesis")
+        assert answer.status == status, answer.body
+        assert answer.header("Content-Type") == "application/x-amz-cbor-1.1"
+        return read_cbor(answer.body)
+
+    def without(answer):
+        answer.pop("ResponseMetadata")
+        return answer
+
+    named = {"StreamName": STREAM}
+    assert ask("ListStreams", {}) == without(kinesis.list_streams())
+    assert ask("DescribeStream", named) == without(kinesis.describe_stream(**named))
+    summary = without(kinesis.describe_stream_summary(**named))
+    assert ask("DescribeStreamSummary", named) == summary
+    assert ask("ListShards", named) == without(kinesis.list_shards(**named))
+    expected = kinesis.get_records(ShardIterator=iterator(kinesis))["Records"]
+    assert len(expected) == 3
+    wish = {**named, "ShardId": SHARD, "ShardIteratorType": "TRIM_HORIZON"}
+    first = ask("GetShardIterator", wish)["ShardIterator"]
+    answer = ask("GetRecords", {"ShardIterator": first})
+    assert answer["Records"] == expected
+    assert answer["MillisBehindLatest"] == 0
+    late = expected[2]["ApproximateArrivalTimestamp"]
+    wish = {**wish, "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": late}
+    last = ask("GetShardIterator", wish)["ShardIterator"]
+    assert expected[2] in ask("GetRecords", {"ShardIterator": last})["Records"]
+    refused = ask("DescribeStream", {"StreamName": "none"}, 400)
+    assert refused["__type"] == "ResourceNotFoundException" and refused["message"]
+    assert "__type" in ask("ListStreams", {}, 400, (ROOT_KEY[0], "wrong"))
