@@ -23,6 +23,8 @@ use crate::workload::Workload;
 const LOOKING_PERIOD: Duration = Duration::from_millis(10);
 /// Nothing takes nearly so long; it only ends what hangs.
 const HANGS: Duration = Duration::from_secs(1800);
+/// What the server keeps in memory of what it has read.
+const CACHE_BYTES: usize = 16 << 20;
 const SENT: &str = "syncline_stream_events_sent_total{stream=\"out\"} ";
 
 /// See the module.
@@ -199,12 +201,13 @@ impl Scene {
     }
 }
 
-/// Files beside the data, and no limit on publishing.
+/// Files beside the data, no limit on publishing, and a cache that is full soon: what memory grows
+/// by then is not the cache.
 fn settings(directory: &Path, more: &str) -> String {
     let path = json!(directory.join("out").display().to_string());
     format!(
-        "[streaming]\nbulk_publish_bytes_per_second = 0\n[streams.out]\ntype = \"file\"\n\
-         path = {path}\n{more}"
+        "[engine]\ncache_bytes = {CACHE_BYTES}\n[streaming]\nbulk_publish_bytes_per_second = 0\n\
+         [streams.out]\ntype = \"file\"\npath = {path}\n{more}"
     )
 }
 
