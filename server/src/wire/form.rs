@@ -1,5 +1,5 @@
-//! The forms that bodies of Kinesis have: JSON, and the CBOR that some SDKs use unless they are told
-//! not to. It is the same tree; bytes are bytes there, and a time is tagged as one, in whole
+//! The forms that bodies of Kinesis have: JSON, and the CBOR that some SDKs use unless they are
+//! told not to. It is the same tree; bytes are bytes there, and a time is tagged as one, in whole
 //! milliseconds, as those SDKs have it.
 
 use serde::Serialize;
