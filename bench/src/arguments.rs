@@ -1,6 +1,7 @@
 //! The command line: what to measure, at which sizes, and where to put data and reports.
 
 mod document;
+mod streams;
 
 use std::num::NonZeroU16;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use crate::choice::Choice;
 pub use crate::http::options::HttpOptions;
 pub use crate::listeners::options::ListenerOptions;
 pub use document::DocumentOptions;
+pub use streams::StreamsOptions;
 
 /// Measures Syncline beside the bare disk and bare sockets of the same machine, in one run.
 #[derive(Parser)]
@@ -76,6 +78,8 @@ pub enum Command {
     Memory(MemoryOptions),
     /// What keeping the directory small and opening fast costs, and what comes of it
     Upkeep(UpkeepOptions),
+    /// Changes on their way to files, beside the bare feed and disk, and a bulk publish
+    Streams(StreamsOptions),
     /// All of the above
     All(Box<AllOptions>),
     /// The document of what was measured: tables, plots, and what people wrote to go with them
@@ -285,6 +289,8 @@ pub struct AllOptions {
     pub memory: MemoryOptions,
     #[command(flatten)]
     pub upkeep: UpkeepOptions,
+    #[command(flatten)]
+    pub streams: StreamsOptions,
 }
 
 #[derive(Args, Clone)]

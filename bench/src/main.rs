@@ -35,6 +35,7 @@ mod scratch;
 mod server;
 mod soak;
 mod store;
+mod streams;
 mod together;
 mod upkeep;
 mod workload;
@@ -73,6 +74,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
         Command::Listeners(options) => listeners::run(&shared, &machine()?, &options),
         Command::Memory(options) => memory::run(&shared, &machine()?, &options),
         Command::Upkeep(options) => upkeep::run(&shared, &machine()?, &options),
+        Command::Streams(options) => streams::run(&shared, &machine()?, &options),
         Command::All(options) => {
             let machine = machine()?;
             commits::run(&shared, &machine, &options.commits)?;
@@ -84,7 +86,8 @@ fn run(arguments: Arguments) -> failure::Result<()> {
             idle::run(&shared, &machine, &options.idle)?;
             listeners::run(&shared, &machine, &options.listeners)?;
             memory::run(&shared, &machine, &options.memory)?;
-            upkeep::run(&shared, &machine, &options.upkeep)
+            upkeep::run(&shared, &machine, &options.upkeep)?;
+            streams::run(&shared, &machine, &options.streams)
         }
         Command::Soak(options) => soak::run(&shared, &machine()?, &options),
         Command::Killing(options) => killing::run(&shared, &machine()?, &options),

@@ -10,6 +10,7 @@ mod parts;
 mod reasons;
 mod results;
 mod section;
+mod streams;
 mod summary;
 mod target;
 mod targets;

@@ -73,6 +73,10 @@ enum Command {
     /// Everything includes what the server keeps in the store: identities, logins, devices and the
     /// access keys' records, but not the files `keys` and `credentials`, which hold the secrets:
     /// copy them beside it.
+    ///
+    /// With `--format parquet` it is a table for analysts, which cannot be imported: a row for each
+    /// record that there is, with its pool, identity, dataset, key, value, sync count, when and by
+    /// which device it was changed (none: the identity itself), and when the device says it was.
     Export(Export),
     /// Take over what `export` wrote, while the server is stopped.
     ///

@@ -32,7 +32,7 @@ pub use open_id::OpenIdConfig;
 pub use push::{ApnsConfig, PushConfig};
 pub use root_key::{CREDENTIALS_FILE, RootKey, RootKeyError, Secret};
 pub use sections::{EngineConfig, LimitsConfig, TimeoutsConfig};
-pub use streams::{BATCH_EVENTS_MAX, StreamConfig, StreamingConfig};
+pub use streams::{BATCH_EVENTS_MAX, Compress, GIVE_UP_SECONDS_MAX, StreamConfig, StreamingConfig};
 
 /// A complete file, with every setting, its default and what it is for.
 pub const EXAMPLE: &str = include_str!("config/example.toml");

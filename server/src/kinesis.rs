@@ -14,15 +14,13 @@ mod tests;
 
 use std::sync::Arc;
 
-use serde::Serialize;
-
 use crate::access::{self, Caller};
 use crate::error::{ApiError, ErrorKind};
 use crate::routes::KinesisOperation;
 use crate::site::Site;
-use crate::wire::{Violations, json};
+use crate::wire::{Form, Violations};
 
-/// Answers one operation: the JSON of its output. `media_type` is what the caller says of its body.
+/// Answers one operation: its output, in the form that the body has.
 ///
 /// # Errors
 /// Whatever the operation refuses.
@@ -30,21 +28,22 @@ pub async fn answer(
     site: &Arc<Site>,
     caller: &Caller,
     operation: KinesisOperation,
-    media_type: Option<&[u8]>,
+    form: Form,
     body: &[u8],
 ) -> Result<Vec<u8>, ApiError> {
     use KinesisOperation as O;
     refuse_identities(site, caller, operation)?;
-    refuse_cbor(media_type)?;
     match operation {
-        O::ListStreams => output(&streams::list(site, caller, json::read(body)?).await?),
-        O::DescribeStream => output(&streams::describe(site, caller, json::read(body)?).await?),
+        O::ListStreams => form.write(&streams::list(site, caller, form.read(body)?).await?),
+        O::DescribeStream => form.write(&streams::describe(site, caller, form.read(body)?).await?),
         O::DescribeStreamSummary => {
-            output(&streams::summarize(site, caller, json::read(body)?).await?)
+            form.write(&streams::summarize(site, caller, form.read(body)?).await?)
         }
-        O::ListShards => output(&streams::list_shards(site, caller, json::read(body)?).await?),
-        O::GetShardIterator => output(&shard_iterator::get(site, caller, json::read(body)?).await?),
-        O::GetRecords => get_records::get(site, caller, json::read(body)?).await,
+        O::ListShards => form.write(&streams::list_shards(site, caller, form.read(body)?).await?),
+        O::GetShardIterator => {
+            form.write(&shard_iterator::get(site, caller, form.read(body)?).await?)
+        }
+        O::GetRecords => get_records::get(site, caller, form, form.read(body)?).await,
     }
 }
 
@@ -60,23 +59,6 @@ fn refuse_identities(
     let action = format!("kinesis:{}", operation.name());
     let exists = |pool: &str, identity: &str| site.has_identity(pool, identity);
     access::permit_stream(&action, "*", caller, None, site.realm(), exists)
-}
-
-/// Some SDKs have a binary form of JSON, which they use unless they are told not to.
-fn refuse_cbor(media_type: Option<&[u8]>) -> Result<(), ApiError> {
-    let cbor = b"application/x-amz-cbor";
-    let starts = media_type.and_then(|media_type| media_type.get(..cbor.len()));
-    if starts.is_some_and(|start| start.eq_ignore_ascii_case(cbor)) {
-        return Err(ApiError::serialization(
-            "The built-in stream speaks JSON, not CBOR: set AWS_CBOR_DISABLE=true in the \
-             environment of the client (Java: -Daws.cborEnabled=false).",
-        ));
-    }
-    Ok(())
-}
-
-fn output<T: Serialize>(output: &T) -> Result<Vec<u8>, ApiError> {
-    serde_json::to_vec(output).map_err(|error| ApiError::fault("laying out an answer", &error))
 }
 
 /// The answer to violations, by the name that Kinesis has for it.

@@ -95,8 +95,9 @@ impl Pump {
         let outlets = outlets
             .map(|outlet| (outlet.name.clone(), outlet))
             .collect();
+        let read = site.outflow.counters.read_for_all.clone();
         Ok(Self {
-            window: Arc::new(Window::new(site.store.engine().clone())),
+            window: Arc::new(Window::new(site.store.engine().clone(), read)),
             site,
             outlets,
             lanes: HashMap::new(),
@@ -271,3 +272,6 @@ async fn follow(
 async fn joined(task: JoinHandle<()>) {
     let _ = task.await;
 }
+
+#[cfg(test)]
+mod tests;

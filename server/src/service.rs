@@ -40,6 +40,7 @@ use crate::sigv4::{self, Expected, Presigned, Signed, SigningKeys, Unverified};
 use crate::site::Site;
 use crate::stream;
 use crate::throttle::Throttle;
+use crate::wire::Form;
 
 use body::Bodies;
 use reply::{Failure, Reply};
@@ -77,6 +78,8 @@ struct Asked {
     id: Uuid,
     api: Api,
     operation: &'static str,
+    /// Of what is asked and answered, where there is a choice.
+    form: Form,
 }
 
 impl Service {
@@ -127,6 +130,7 @@ impl Service {
             id,
             api: Api::Sync,
             operation: "unknown",
+            form: Form::default(),
         };
         let span = tracing::error_span!("request", %id);
         let answer = {
@@ -136,10 +140,10 @@ impl Service {
         };
         let reply = match answer {
             Some(Ok(reply)) => reply,
-            Some(Err(failure)) => Reply::failed(asked.api, failure),
-            None => Reply::failed(asked.api, ApiError::internal().into()),
+            Some(Err(failure)) => Reply::failed(asked.api, asked.form, failure),
+            None => Reply::failed(asked.api, asked.form, ApiError::internal().into()),
         };
-        let reply = reply.counted(asked.api, &self.answers);
+        let reply = reply.counted(asked.api, asked.form, &self.answers);
         let elapsed = began.elapsed();
         self.metrics
             .answered(asked.operation, reply.status(), elapsed);
@@ -288,6 +292,8 @@ impl Service {
         let target = String::from_utf8_lossy(target.unwrap_or_default());
         if let Some(operation) = KinesisOperation::resolve(&target) {
             asked.api = Api::Kinesis;
+            let media_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+            asked.form = Form::of(media_type);
             return self.kinesis(head, body, operation?, asked).await;
         }
         asked.api = Api::Identity;
@@ -311,9 +317,8 @@ impl Service {
     ) -> Result<Reply, ApiError> {
         asked.operation = operation.name();
         let caller = self.caller(head, body, Api::Kinesis)?;
-        let media_type = head.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        let output = kinesis::answer(&self.site, &caller, operation, media_type, body).await?;
-        Ok(Reply::json(Api::Kinesis, output))
+        let output = kinesis::answer(&self.site, &caller, operation, asked.form, body).await?;
+        Ok(Reply::typed(asked.form.media_type(), output))
     }
 
     /// Who signed the request. A key that does not exist is verified like any other, with a secret

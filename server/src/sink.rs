@@ -1,7 +1,7 @@
 //! Where the changes of a pool flow to: one way to put events, and what stands behind it.
 //!
-//! A sink takes a batch whole or not at all as far as the caller can tell; a batch that failed is
-//! put again, so what reads a sink drops repeats by the ids of the events. Nothing is kept here
+//! A batch that failed is put again, but for the events at its beginning that the sink says are
+//! safe; so what reads a sink drops repeats by the ids of the events. Nothing is kept here
 //! that is not on its way: a sink that takes nothing costs no more memory than one batch.
 
 mod aside;
@@ -13,6 +13,7 @@ mod nats;
 mod today;
 mod wave;
 
+use std::collections::HashSet;
 use std::error::Error as StdError;
 use std::fmt;
 
@@ -48,6 +49,13 @@ pub struct Parcel {
 pub enum PutError {
     /// Not now: it is to be put again.
     Trouble(Box<dyn StdError + Send + Sync>),
+    /// Not all of it now: so many from its beginning are safe, the others are to be put again.
+    Partly {
+        /// At least one.
+        taken: usize,
+        /// What became of the others.
+        error: Box<dyn StdError + Send + Sync>,
+    },
     /// Never: something in the batch is not what the sink takes.
     Refused(Box<dyn StdError + Send + Sync>),
 }
@@ -73,8 +81,12 @@ impl Sink {
     /// When it cannot be one with this configuration.
     pub fn new(name: &str, config: &StreamConfig) -> Result<Self, PutError> {
         match config {
-            StreamConfig::File { path, rotate_bytes } => {
-                let sink = FileSink::start(path.clone(), *rotate_bytes);
+            StreamConfig::File {
+                path,
+                rotate_bytes,
+                compress,
+            } => {
+                let sink = FileSink::start(path.clone(), *rotate_bytes, *compress);
                 sink.map(Self::File).map_err(PutError::from)
             }
             StreamConfig::Http {
@@ -137,9 +149,17 @@ impl Sink {
         match self {
             Self::File(file) => Ok(file.put(batch).await?),
             Self::Http(http) => Ok(http.put(&batch).await?),
-            Self::Kinesis(kinesis) => Ok(kinesis.put(&batch).await?),
+            Self::Kinesis(kinesis) => {
+                let mut taken = HashSet::new();
+                let put = kinesis.put(&batch, &mut taken).await;
+                put.map_err(|error| PutError::from(error).behind(&batch, &taken))
+            }
             #[cfg(feature = "nats")]
-            Self::Nats(nats) => Ok(nats.put(&batch).await?),
+            Self::Nats(nats) => {
+                let mut taken = HashSet::new();
+                let put = nats.put(&batch, &mut taken).await;
+                put.map_err(|error| PutError::from(error).behind(&batch, &taken))
+            }
         }
     }
 }
@@ -160,10 +180,24 @@ impl Parcel {
     }
 }
 
+impl PutError {
+    /// The same, when some events of the batch are safe all the same: those from its beginning on
+    /// count, others come again.
+    fn behind(self, batch: &[Parcel], taken: &HashSet<EventId>) -> Self {
+        let safe = batch.iter().take_while(|parcel| taken.contains(&parcel.id));
+        match (self, safe.count()) {
+            (Self::Trouble(error), taken @ 1..) => Self::Partly { taken, error },
+            (error, _) => error,
+        }
+    }
+}
+
 impl fmt::Display for PutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Trouble(error) | Self::Refused(error) => error.fmt(f),
+            Self::Trouble(error) | Self::Partly { error, .. } | Self::Refused(error) => {
+                error.fmt(f)
+            }
         }
     }
 }
@@ -171,7 +205,9 @@ impl fmt::Display for PutError {
 impl StdError for PutError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Trouble(error) | Self::Refused(error) => error.source(),
+            Self::Trouble(error) | Self::Partly { error, .. } | Self::Refused(error) => {
+                error.source()
+            }
         }
     }
 }

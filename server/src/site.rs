@@ -35,7 +35,7 @@ use crate::trigger::Triggers;
 
 pub use counts::Counts;
 pub use doors::Doors;
-pub use holds::Holds;
+pub use holds::{Holds, name_of};
 pub use outflow::Outflow;
 pub use store::{Store, StoreLimits};
 pub use streams::{StreamingPool, Streams};

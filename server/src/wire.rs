@@ -9,6 +9,7 @@ pub mod arn;
 pub mod changes;
 pub mod constraint;
 pub mod device;
+pub mod form;
 pub mod identity;
 pub mod json;
 pub mod kinesis;
@@ -22,6 +23,7 @@ pub mod sync;
 pub mod time;
 
 pub use constraint::Violations;
+pub use form::Form;
 pub use json::{Object, Pairs};
 pub use query::Query;
 pub use time::EpochSeconds;

@@ -1,23 +1,20 @@
 """The built-in stream through boto3, the list of changes over plain HTTP, and the example that
 rebuilds a pool from its stream."""
 
+import datetime
 import json
-import os
-import random
 import socket
-import subprocess
+import struct
 import sys
-import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
-from actors import CONFIG, Developer, client, remove, replace
+from actors import CONFIG, Developer, remove, replace
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from server_process import ROOT_KEY, WORKSPACE
 from signed import call
 
@@ -172,95 +169,6 @@ def test_what_is_too_large_comes_by_a_link(server, developer, tmp_path):
     assert large["change"]["kinesisSyncRecords"][0]["value"] == value
 
 
-class Writer:
-    """A user that writes, removes and deletes at random, and goes on after a crash."""
-
-    def __init__(self, developer, pool, seed):
-        self.user = developer.guest(pool)
-        self.chance = random.Random(seed)
-        self.written = 0
-
-    def write(self, server, until):
-        """Writes until it is told to end; waits for the server where it is down."""
-        while not until.is_set():
-            try:
-                self.user.sync = client("cognito-sync", server.url, self.user.key)
-                while not until.is_set():
-                    self.step()
-                    self.written += 1
-            except (BotoCoreError, TypeError):
-                until.wait(0.01)
-
-    def step(self):
-        dataset = self.user.dataset(f"d{self.chance.randrange(3)}")
-        listed = dataset.list()
-        if listed["DatasetExists"] and self.chance.random() < 0.1:
-            dataset.delete()
-            return
-        counts = {record["Key"]: record["SyncCount"] for record in listed["Records"]}
-        patches = []
-        for key in self.chance.sample(["a", "b", "c", "d", "e"], self.chance.randint(1, 3)):
-            if self.chance.random() < 0.3:
-                patches.append(remove(key, counts.get(key, 0)))
-            else:
-                patches.append(replace(key, str(self.chance.random()), counts.get(key, 0)))
-        dataset.update(patches, listed["SyncSessionToken"])
-
-
-def follow(server, path, until):
-    """Reads the stream into a database, over crashes of the server, and of itself."""
-    total = 0
-    while not until.is_set():
-        copy = rebuild.Rebuild(path, STREAM)
-        try:
-            total += copy.read(aws(server, "kinesis"))
-        except (BotoCoreError, TypeError):
-            pass
-        copy.database.close()
-        until.wait(0.01)
-    return total
-
-
-def test_a_copy_is_equal_after_crashes_under_load(make_server, tmp_path, monkeypatch):
-    server = make_server("[engine]\nsegment_bytes = 65536\n")
-    developer = Developer(server)
-    pools = [streaming(developer), streaming(developer)]
-    other = developer.pool()
-    writers = [Writer(developer, (*pools, other)[n % 3], n) for n in range(8)]
-    until, path = threading.Event(), tmp_path / "copy"
-    with ThreadPoolExecutor(9) as threads:
-        writing = [threads.submit(writer.write, server, until) for writer in writers]
-        following = threads.submit(follow, server, path, until)
-        try:
-            for round_ in range(1, 11):
-                enough = round_ * 100
-                while sum(writer.written for writer in writers) < enough:
-                    assert not any(one.done() for one in (*writing, following)), "none may end"
-                    time.sleep(0.005)
-                server.restart()
-        finally:
-            until.set()
-        for one in writing:
-            one.result()
-        assert following.result() > 100, "it read while it was written"
-    # What is left is read by the example as a program.
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", ROOT_KEY[0])
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", ROOT_KEY[1])
-    script = [sys.executable, str(EXAMPLES / "rebuild.py"), server.url, STREAM, str(path)]
-    done = subprocess.run([*script, "--compare"], capture_output=True, text=True, env=os.environ)
-    assert done.returncode == 0, done.stdout + done.stderr
-    seen = {writer.user.identity for writer in writers if writer.user.pool != other}
-    assert f"compared {len(seen)} identities, 0 differ" in done.stdout
-    copy = rebuild.Rebuild(path, STREAM)
-    assert sorted(copy.pools()) == sorted(pools)
-    # It would be seen if something were missing.
-    with copy.database:
-        largest = "(select max(rowid) from records)"
-        copy.database.execute(f"update records set value = 'x' where rowid = {largest}")
-    different, _ = rebuild.differences(copy, server.url)
-    assert len(different) == 1
-
-
 def test_a_deleted_identity_takes_its_datasets_out_of_the_copy(server, developer, tmp_path):
     pool = streaming(developer)
     stays, goes = developer.guest(pool), developer.guest(pool)
@@ -350,3 +258,91 @@ def test_a_server_that_stops_lets_go_who_waits(server, developer):
             rest = answers.read().decode()
     assert rest.startswith("HTTP/1.1 200 OK")
     assert json.loads(rest.splitlines()[-1]) == {"cursor": cursor, "behindMs": 0}
+
+
+def cbor_of(value):
+    """What the SDK for Java sends: texts, and times as milliseconds with tag 1."""
+    if isinstance(value, dict):
+        pairs = (cbor_of(key) + cbor_of(one) for key, one in value.items())
+        return bytes([0xBF]) + b"".join(pairs) + bytes([0xFF])
+    if isinstance(value, datetime.datetime):
+        return bytes([0xC1, 0x1B]) + round(value.timestamp() * 1000).to_bytes(8, "big")
+    text = value.encode()
+    return bytes([0x7A]) + len(text).to_bytes(4, "big") + text
+
+
+def read_cbor(data):
+    """Reads what RFC 8949 describes, as far as it is needed here; times come back as datetimes."""
+
+    def one(at):
+        kind, number = data[at] >> 5, data[at] & 31
+        at += 1
+        if kind == 7:
+            if number == 27:
+                return struct.unpack(">d", data[at : at + 8])[0], at + 8
+            return {20: False, 21: True, 22: None}[number], at
+        endless = number == 31
+        if number >= 24 and not endless:
+            size = 1 << (number - 24)
+            number, at = int.from_bytes(data[at : at + size], "big"), at + size
+        if kind in (0, 1):
+            return (number if kind == 0 else -1 - number), at
+        if kind in (2, 3):
+            part = data[at : at + number]
+            return (part if kind == 2 else part.decode()), at + number
+        if kind == 6:
+            assert number == 1
+            ms, at = one(at)
+            return datetime.datetime.fromtimestamp(ms / 1000, datetime.UTC), at
+        parts = []
+        while (data[at] != 0xFF) if endless else (len(parts) < number * (kind - 3)):
+            part, at = one(at)
+            parts.append(part)
+        return (parts if kind == 4 else dict(zip(parts[::2], parts[1::2]))), at + endless
+
+    value, end = one(0)
+    assert end == len(data)
+    return value
+
+
+def test_who_speaks_cbor_reads_the_same(server, developer):
+    pool = streaming(developer)
+    dataset = developer.guest(pool).dataset("d")
+    for count in range(3):
+        dataset.update([replace("k", "ü" * (count + 1), count)])
+    kinesis = aws(server, "kinesis")
+
+    def ask(operation, body, status=200, key=ROOT_KEY):
+        headers = {
+            "Content-Type": "application/x-amz-cbor-1.1",
+            "X-Amz-Target": f"Kinesis_20131202.{operation}",
+        }
+        answer = call(server, key, "POST", "/", cbor_of(body), headers, "kinesis")
+        assert answer.status == status, answer.body
+        assert answer.header("Content-Type") == "application/x-amz-cbor-1.1"
+        return read_cbor(answer.body)
+
+    def without(answer):
+        answer.pop("ResponseMetadata")
+        return answer
+
+    named = {"StreamName": STREAM}
+    assert ask("ListStreams", {}) == without(kinesis.list_streams())
+    assert ask("DescribeStream", named) == without(kinesis.describe_stream(**named))
+    summary = without(kinesis.describe_stream_summary(**named))
+    assert ask("DescribeStreamSummary", named) == summary
+    assert ask("ListShards", named) == without(kinesis.list_shards(**named))
+    expected = kinesis.get_records(ShardIterator=iterator(kinesis))["Records"]
+    assert len(expected) == 3
+    wish = {**named, "ShardId": SHARD, "ShardIteratorType": "TRIM_HORIZON"}
+    first = ask("GetShardIterator", wish)["ShardIterator"]
+    answer = ask("GetRecords", {"ShardIterator": first})
+    assert answer["Records"] == expected
+    assert answer["MillisBehindLatest"] == 0
+    late = expected[2]["ApproximateArrivalTimestamp"]
+    wish = {**wish, "ShardIteratorType": "AT_TIMESTAMP", "Timestamp": late}
+    last = ask("GetShardIterator", wish)["ShardIterator"]
+    assert expected[2] in ask("GetRecords", {"ShardIterator": last})["Records"]
+    refused = ask("DescribeStream", {"StreamName": "none"}, 400)
+    assert refused["__type"] == "ResourceNotFoundException" and refused["message"]
+    assert "__type" in ask("ListStreams", {}, 400, (ROOT_KEY[0], "wrong"))

@@ -10,7 +10,7 @@ use super::reasons::Reasons;
 use super::results::Results;
 use super::section::{PLOTS, Plot, Section};
 use super::target::Target;
-use super::{comparisons, parts, summary, targets, tended, told};
+use super::{comparisons, parts, streams, summary, targets, tended, told};
 use crate::arguments::{DocumentOptions, Shared};
 use crate::failure::{Result, fail};
 
@@ -31,7 +31,7 @@ struct Material {
 type Maker = fn(&Material) -> Result<Section>;
 
 /// The sections by their names. Each has to be in `page.md` once, so that none is forgotten.
-const SECTIONS: [(&str, Maker); 16] = [
+const SECTIONS: [(&str, Maker); 17] = [
     ("machine", |of| Ok(summary::machine(&of.results))),
     ("targets", |of| Ok(summary::targets(&of.targets))),
     ("lost", |of| Ok(summary::lost(&of.targets, &of.reasons))),
@@ -54,6 +54,7 @@ const SECTIONS: [(&str, Maker); 16] = [
     ("amplification", |of| Ok(tended::amplification(&of.results))),
     ("space", |of| Ok(tended::space(&of.results))),
     ("latency", |of| tended::latency(&of.results)),
+    ("streams", |of| Ok(streams::section(&of.results))),
 ];
 
 /// The document and its plots.

@@ -14,13 +14,15 @@ use crate::figure::Spread;
 use crate::machine::Machine;
 
 mod listeners;
+mod streams;
 mod upkeep;
 
 pub use listeners::{Delays, Listeners, Told};
+pub use streams::{Published, SinkRates, Streams};
 pub use upkeep::{Lane, Look, Opened, Opening, Rival, Upkeep};
 
 /// The parts, in the order in which they run.
-pub const PARTS: [&str; 10] = [
+pub const PARTS: [&str; 11] = [
     "commits",
     "peers",
     "pipelined",
@@ -31,6 +33,7 @@ pub const PARTS: [&str; 10] = [
     "listeners",
     "memory",
     "upkeep",
+    "streams",
 ];
 
 /// Everything that was found; what is empty was not measured.
@@ -50,6 +53,7 @@ pub struct Results {
     pub listeners: Option<Listeners>,
     pub memory: Vec<Filled>,
     pub upkeep: Upkeep,
+    pub streams: Option<Streams>,
 }
 
 /// Contestants that did the same work.
@@ -173,6 +177,8 @@ impl Results {
         results.memory = part(directory, "memory", machines)?.unwrap_or_default();
         let upkeep: Option<Vec<Upkeep>> = part(directory, "upkeep", machines)?;
         results.upkeep = upkeep.and_then(|mut all| all.pop()).unwrap_or_default();
+        let streams: Option<Vec<Streams>> = part(directory, "streams", machines)?;
+        results.streams = streams.and_then(|mut all| all.pop());
         if results.machines.is_empty() {
             return fail(format!(
                 "there are no figures in {}: run bench/run, or a part of syncline-bench, first",

@@ -1,4 +1,7 @@
-//! `syncline export`: a data directory, a pool or an identity as lines of JSON.
+//! `syncline export`: a data directory, a pool or an identity as lines of JSON, or as a table.
+
+#[cfg(feature = "parquet")]
+mod table;
 
 use std::error::Error;
 use std::fs::{File, OpenOptions};
@@ -6,7 +9,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Seek, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::json;
 use syncline_engine::{
     Engine, Error as EngineError, Export as Exporting, ExportPosition, Exported, IdentityId,
@@ -34,15 +37,27 @@ pub(crate) struct Export {
     /// Only the datasets of this identity of the pool
     #[arg(long, value_name = "ID", requires = "pool")]
     identity: Option<String>,
+    /// Lines of JSON, which `import` takes, or a Parquet table of all records, for analysts
+    #[arg(long, value_enum, default_value_t = Format::Ndjson)]
+    format: Format,
     /// Where to; "-" is stdout. A file is FILE.partial until it is whole
     #[arg(long, value_name = "FILE", default_value = "-")]
     out: PathBuf,
-    /// Go on with FILE.partial, if nothing has changed since
+    /// Go on with FILE.partial, if nothing has changed since; lines of JSON only
     #[arg(long)]
     resume: bool,
     /// Say what was done as JSON, for scripts
     #[arg(long)]
     json: bool,
+}
+
+/// What is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines of JSON.
+    Ndjson,
+    /// A table.
+    Parquet,
 }
 
 /// Lines on their way out.
@@ -61,12 +76,28 @@ impl Export {
         if self.resume && to_stdout {
             return Err("only a file can be gone on with: name it with --out".into());
         }
-        let (out, as_json) = (self.out, self.json);
+        if self.format == Format::Parquet {
+            if !cfg!(feature = "parquet") {
+                return Err(
+                    "--format parquet needs a program with the feature parquet: build it \
+                            with `cargo build --release --features full`"
+                        .into(),
+                );
+            }
+            if self.resume {
+                return Err("a table cannot be gone on with: leave --resume out".into());
+            }
+        }
+        let (out, as_json, format) = (self.out, self.json, self.format);
         if !to_stdout && out.exists() {
             let path = out.display();
             return Err(format!("{path} exists; take it away or choose another name").into());
         }
         let engine = open(self.place, false, true)?;
+        if format == Format::Parquet {
+            write_table(&engine, scope, &out, as_json)?;
+            return Ok(engine.close()?);
+        }
         let counts = if to_stdout {
             let to = BufWriter::new(io::stdout().lock());
             let mut lines = Out::new(to);
@@ -189,6 +220,42 @@ fn put_belongings<W: Write>(
     Ok(())
 }
 
+#[cfg(feature = "parquet")]
+fn write_table(
+    engine: &Engine,
+    scope: Scope,
+    out: &Path,
+    as_json: bool,
+) -> Result<(), Box<dyn Error>> {
+    let to_stdout = out == Path::new("-");
+    let table::Written {
+        pools,
+        identities,
+        datasets,
+        records,
+    } = match to_stdout {
+        true => table::to_stdout(engine, scope)?,
+        false => table::to_file(engine, scope, out)?,
+    };
+    let value = json!({
+        "file": out.display().to_string(),
+        "pools": pools,
+        "identities": identities,
+        "datasets": datasets,
+        "records": records,
+    });
+    let text = format!(
+        "Exported {records} records of {datasets} datasets of {identities} identities in {pools} \
+         pools."
+    );
+    Ok(say_beside(as_json, &value, &text, to_stdout)?)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn write_table(_: &Engine, _: Scope, _: &Path, _: bool) -> Result<(), Box<dyn Error>> {
+    Err("this program has no tables".into())
+}
+
 fn header(export: &Exporting) -> Line {
     let cursor = export.cursor();
     let (pool, identity) = match export.scope() {
@@ -211,9 +278,7 @@ fn to_file(
     out: &Path,
     resume: bool,
 ) -> Result<Counts, Box<dyn Error>> {
-    let mut partial = out.as_os_str().to_owned();
-    partial.push(".partial");
-    let partial = PathBuf::from(partial);
+    let partial = partial_of(out);
     let name = partial.display();
     // What users stored is nobody else's business.
     let mut options = OpenOptions::new();
@@ -265,6 +330,13 @@ fn to_file(
         sync_directory(out)?;
         Ok(counts)
     })
+}
+
+/// What a file is called until it is whole.
+fn partial_of(out: &Path) -> PathBuf {
+    let mut partial = out.as_os_str().to_owned();
+    partial.push(".partial");
+    PathBuf::from(partial)
 }
 
 fn resumed(

@@ -295,9 +295,18 @@ impl Sending {
 
     /// Puts a batch, again and again if the sink is in trouble; tells why it refuses it for good.
     fn offer(&mut self, batch: &[Parcel], advice: &str) -> Result<Option<String>, Box<dyn Error>> {
-        for attempt in 1.. {
+        let (mut batch, mut attempt) = (batch, 0);
+        loop {
+            attempt += 1;
             match self.runtime.block_on(self.sink.put(batch.to_vec())) {
                 Ok(()) => break,
+                Err(PutError::Partly { taken, error }) => {
+                    let why = Chain(&*error).to_string();
+                    self.bar.println(format!("going on behind {taken}: {why}"));
+                    (batch, attempt) = (&batch[taken..], 0);
+                    self.sent += taken as u64;
+                    std::thread::sleep(WAIT);
+                }
                 Err(PutError::Refused(error)) => return Ok(Some(Chain(&*error).to_string())),
                 Err(PutError::Trouble(error)) if attempt < TRIES => {
                     let why = Chain(&*error).to_string();

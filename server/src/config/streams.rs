@@ -17,7 +17,7 @@ const ROTATE_BYTES: (u64, u64) = (4 << 10, 1 << 40);
 /// Most events in one request of a webhook.
 pub const BATCH_EVENTS_MAX: usize = 1000;
 /// Longest time for which a sink is waited for: 30 days.
-const GIVE_UP_SECONDS_MAX: u64 = 30 * 24 * 3600;
+pub const GIVE_UP_SECONDS_MAX: u64 = 30 * 24 * 3600;
 /// Longest time between two bulk publishes: a year.
 const PERIOD_HOURS_MAX: u64 = 366 * 24;
 /// Longest time that one request of a webhook may take: 5 minutes.
@@ -34,6 +34,8 @@ pub enum StreamConfig {
         /// A file that has so many bytes is the last one's last; the next event begins another.
         #[serde(default = "rotate_bytes")]
         rotate_bytes: u64,
+        /// How the files are compressed, if they are.
+        compress: Option<Compress>,
     },
     /// A service of the operator's, to which events are posted.
     Http {
@@ -70,6 +72,14 @@ pub enum StreamConfig {
         /// The subject of the messages.
         subject: String,
     },
+}
+
+/// How files are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compress {
+    /// As zstd does.
+    Zstd,
 }
 
 /// Section `[streaming]`.
@@ -130,7 +140,13 @@ impl StreamConfig {
     #[must_use]
     pub fn describe(&self) -> String {
         match self {
-            Self::File { path, .. } => format!("files in {}", path.display()),
+            Self::File { path, compress, .. } => {
+                let compressed = match compress {
+                    None => "",
+                    Some(Compress::Zstd) => ", compressed with zstd",
+                };
+                format!("files in {}{compressed}", path.display())
+            }
             Self::Http { url, .. } => format!("posts to {}", shown_url(url)),
             Self::Kinesis { stream_name, .. } => format!("the Kinesis stream {stream_name}"),
             Self::Nats { url, subject } => {
@@ -141,21 +157,11 @@ impl StreamConfig {
 
     fn check(&self, data: &Path) -> Result<(), String> {
         match self {
-            Self::File { path, rotate_bytes } => {
-                let (least, most) = ROTATE_BYTES;
-                if !(least..=most).contains(rotate_bytes) {
-                    return Err(format!(
-                        "rotate_bytes must be between {least} and {most}, not {rotate_bytes}"
-                    ));
-                }
-                let (Ok(path), Ok(data)) = (absolute(path), absolute(data)) else {
-                    return Err("path must name a directory".to_owned());
-                };
-                if path.starts_with(&data) || data.starts_with(&path) {
-                    return Err("path must be outside of the data directory".to_owned());
-                }
-                Ok(())
-            }
+            Self::File {
+                path,
+                rotate_bytes,
+                compress,
+            } => check_files(path, *rotate_bytes, *compress, data),
             Self::Http {
                 url,
                 secret,
@@ -193,11 +199,7 @@ impl StreamConfig {
                 }
                 Ok(())
             }
-            Self::Nats { .. } if !cfg!(feature = "nats") => Err(
-                "type \"nats\" needs a program with the feature nats: build it with `cargo build \
-                 --release --features full`"
-                    .to_owned(),
-            ),
+            Self::Nats { .. } if !cfg!(feature = "nats") => Err(lacks("type \"nats\"", "nats")),
             Self::Nats { url, subject } => {
                 let schemes = ["nats://", "tls://"];
                 if !schemes.iter().any(|scheme| url.starts_with(scheme)) {
@@ -241,6 +243,38 @@ pub(super) fn check(
     Ok(())
 }
 
+fn check_files(
+    path: &Path,
+    rotate_bytes: u64,
+    compress: Option<Compress>,
+    data: &Path,
+) -> Result<(), String> {
+    if compress == Some(Compress::Zstd) && !cfg!(feature = "zstd") {
+        return Err(lacks("compress = \"zstd\"", "zstd"));
+    }
+    let (least, most) = ROTATE_BYTES;
+    if !(least..=most).contains(&rotate_bytes) {
+        return Err(format!(
+            "rotate_bytes must be between {least} and {most}, not {rotate_bytes}"
+        ));
+    }
+    let (Ok(path), Ok(data)) = (absolute(path), absolute(data)) else {
+        return Err("path must name a directory".to_owned());
+    };
+    if path.starts_with(&data) || data.starts_with(&path) {
+        return Err("path must be outside of the data directory".to_owned());
+    }
+    Ok(())
+}
+
+/// What to do if this program was built without something.
+fn lacks(wish: &str, feature: &str) -> String {
+    format!(
+        "{wish} needs a program with the feature {feature}: build it with `cargo build --release \
+         --features full`"
+    )
+}
+
 fn rotate_bytes() -> u64 {
     256 << 20
 }
@@ -275,6 +309,20 @@ mod tests {
             ("nats://h", "nats://h"),
         ] {
             assert_eq!(super::shown_url(url), shown);
+        }
+    }
+
+    #[test]
+    fn files_are_compressed_by_what_this_program_has() {
+        let file = "[streams.a]\ntype = \"file\"\npath = \"x\"\ncompress = ";
+        let error = check(&format!("{file}\"gzip\"")).unwrap_err();
+        assert!(error.contains("unknown variant `gzip`"), "{error}");
+        let checked = check(&format!("{file}\"zstd\""));
+        if cfg!(feature = "zstd") {
+            checked.unwrap();
+        } else {
+            let error = checked.unwrap_err();
+            assert!(error.contains("the feature zstd: build it with"), "{error}");
         }
     }
 

@@ -2,30 +2,29 @@
 
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::routes::KinesisOperation::GetRecords;
 use crate::site::Site;
 use crate::stream::{self, Event, INLINE_BYTES_MAX, NoPage, Page, Place, Wanted};
-use crate::wire::{EpochSeconds, kinesis as wire};
+use crate::wire::{EpochSeconds, Form, kinesis as wire};
 
 use super::named::Named;
 use super::sequence_number::SequenceNumber;
 use super::shard_iterator::{GAP, LIFE_MS, ShardIterator, Start};
-use super::{limit, output, required};
+use super::{limit, required};
 
 /// Records of one answer, as for Kinesis.
 const RECORDS_MAX: usize = 10_000;
 /// Bytes of them, before base64, as for Kinesis.
 const BYTES_MAX: usize = 10 << 20;
 
-/// Gives the JSON of the next records. It is laid out where it does not matter how long that takes.
+/// Gives the next records in a form. They are laid out where it does not matter how long that
+/// takes.
 pub(super) async fn get(
     site: &Arc<Site>,
     caller: &Caller,
+    form: Form,
     input: wire::GetRecordsInput,
 ) -> Result<Vec<u8>, ApiError> {
     let text = required(input.shard_iterator, "shardIterator")?;
@@ -59,7 +58,7 @@ pub(super) async fn get(
             start: Start::At(page.next),
             made_ms: now_ms,
         };
-        output(&wire::GetRecordsOutput {
+        form.write(&wire::GetRecordsOutput {
             records: page.events,
             next_shard_iterator: next.seal(&here),
             millis_behind_latest: page.behind_ms,
@@ -76,7 +75,7 @@ fn record(site: &Site, event: &Event) -> (wire::Record, usize) {
     let record = wire::Record {
         sequence_number: SequenceNumber::of(event).to_string(),
         approximate_arrival_timestamp: EpochSeconds::from_ms(event.time.get()),
-        data: STANDARD.encode(envelope),
+        data: wire::Blob(envelope),
         partition_key: event.partition_key().to_owned(),
     };
     (record, bytes)

@@ -16,6 +16,10 @@ pub struct StreamCounters {
     set_aside: Family<StreamLabel, Counter>,
     disabled: Family<StreamLabel, Counter>,
     failing: Family<StreamLabel, Gauge>,
+    /// Commits read from the log once for all pools.
+    pub read_for_all: Counter,
+    /// Commits read from the log for one pool that is far behind.
+    pub read_for_one: Counter,
     /// Bulk publishes under way.
     pub publishing: Gauge,
     /// Datasets that bulk publishes wrote to the log again.
@@ -70,6 +74,10 @@ impl StreamCounters {
         streams.register("disabled", help, self.disabled.clone());
         let help = "Pools that wait for the sink to take something again";
         streams.register("failing", help, self.failing.clone());
+        let help = "Commits that were read from the log once for all pools that stream";
+        streams.register("commits_read_for_all", help, self.read_for_all.clone());
+        let help = "Commits that were read from the log for a pool that was behind the others";
+        streams.register("commits_read_for_one", help, self.read_for_one.clone());
         let publish = registry.sub_registry_with_prefix("bulk_publish");
         publish.register(
             "running",

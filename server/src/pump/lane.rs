@@ -21,6 +21,9 @@ use crate::site::stored;
 use crate::site::{Site, StreamingPool};
 use crate::stream::{Event, link};
 
+/// A sink that takes nothing for so long is not waited for by bulk publishes of other pools.
+const STALLED: Duration = Duration::from_secs(60);
+
 /// See the module.
 pub(super) struct Lane {
     site: Arc<Site>,
@@ -53,7 +56,7 @@ impl Lane {
         let id = stored::Id::parse(streaming.pool.as_str()).ok_or(End::Gone)?;
         let place = Place::find(&site, &id, streaming, &outlet.name).await?;
         let bell = window.watch(streaming.pool);
-        let trouble = place.failing_since_ms().map(Trouble::new);
+        let trouble = place.failing().map(Trouble::new);
         if trouble.is_some() {
             outlet.tally.failing.inc();
         }
@@ -77,8 +80,8 @@ impl Lane {
     /// Delivers until there is a reason to end.
     pub(super) async fn run(mut self) -> End {
         // Where it begins is known from now on, whatever becomes of the store.
-        let since = self.failing_since_ms();
-        if let Err(end) = self.place.store(self.at, since).await {
+        let failing = self.failing();
+        if let Err(end) = self.place.store(self.at, failing).await {
             return end;
         }
         let end = loop {
@@ -86,12 +89,12 @@ impl Lane {
                 break end;
             }
         };
-        let since = self.failing_since_ms();
+        let failing = self.failing();
         match end {
             // What was delivered since it was stored last would only come twice.
             End::Told => self
                 .place
-                .store(self.at, since)
+                .store(self.at, failing)
                 .await
                 .err()
                 .unwrap_or(End::Told),
@@ -145,8 +148,8 @@ impl Lane {
             () = self.phases.flushing() => return Ok(()),
             () = tokio::time::sleep_until(due) => {}
         }
-        let since = self.failing_since_ms();
-        self.place.store(self.at, since).await
+        let failing = self.failing();
+        self.place.store(self.at, failing).await
     }
 
     async fn room(&mut self) -> Result<tokio::sync::OwnedSemaphorePermit, End> {
@@ -173,6 +176,8 @@ impl Lane {
             Ok((feed, commits))
         });
         let (feed, commits) = reading.await.map_err(|error| self.unreadable(error))?;
+        let read = &self.site.outflow.counters.read_for_one;
+        read.inc_by(commits.len() as u64);
         let taken = Taken {
             to: feed.cursor().sequence,
             events: of_pool(commits, &self.pool),
@@ -218,8 +223,8 @@ impl Lane {
             }
         }
         self.at = self.at.max(taken.to);
-        let since = self.failing_since_ms();
-        self.place.store_if_due(self.at, since).await?;
+        let failing = self.failing();
+        self.place.store_if_due(self.at, failing).await?;
         Ok(Ok(()))
     }
 
@@ -237,6 +242,10 @@ impl Lane {
         match self.offer(parcels).await? {
             Ok(()) => return Ok(Ok(())),
             Err(PutError::Trouble(error)) => return Ok(Err(error)),
+            Err(PutError::Partly { taken, error }) => {
+                self.took(batch[..taken].last().map(Arc::as_ref)).await?;
+                return Ok(Err(error));
+            }
             Err(PutError::Refused(error)) if batch.len() == 1 => {
                 return self.set_aside(self.parcel(&batch[0]), &*error).await;
             }
@@ -245,7 +254,7 @@ impl Lane {
         for event in batch {
             let put = match self.offer(vec![self.parcel(event)]).await? {
                 Ok(()) => Ok(()),
-                Err(PutError::Trouble(error)) => Err(error),
+                Err(PutError::Trouble(error) | PutError::Partly { error, .. }) => Err(error),
                 Err(PutError::Refused(error)) => {
                     self.set_aside(self.parcel(event), &*error).await?
                 }
@@ -264,9 +273,11 @@ impl Lane {
             put = self.outlet.sink.put(batch) => put,
             () = self.phases.stopped() => return Err(End::Told),
         };
-        if put.is_ok() {
-            self.outlet.tally.sent.inc_by(number);
-        }
+        match &put {
+            Ok(()) => self.outlet.tally.sent.inc_by(number),
+            Err(PutError::Partly { taken, .. }) => self.outlet.tally.sent.inc_by(*taken as u64),
+            Err(_) => 0,
+        };
         Ok(put)
     }
 
@@ -303,6 +314,7 @@ impl Lane {
         }
         if self.trouble.take().is_some() {
             self.outlet.tally.failing.dec();
+            self.site.outflow.holds.set_stalled(&self.pool, false);
             let (stream, pool) = (&self.outlet.name, &self.id);
             tracing::info!(stream, %pool, "the sink takes events again");
         }
@@ -315,21 +327,25 @@ impl Lane {
         &mut self,
         error: &(dyn std::error::Error + Send + Sync + 'static),
     ) -> Result<(), End> {
-        let now_ms = self.site.now().get();
         if self.trouble.is_none() {
             self.outlet.tally.failing.inc();
         }
-        let trouble = self.trouble.get_or_insert_with(|| Trouble::new(now_ms));
+        let new = || Trouble::new(Duration::ZERO);
+        let trouble = self.trouble.get_or_insert_with(new);
+        let failing = trouble.failing();
         let (name, pool) = (&self.outlet.name, &self.id);
+        self.site
+            .outflow
+            .holds
+            .set_stalled(&self.pool, failing >= STALLED);
         if trouble.is_to_be_said() {
-            let since_s = now_ms.saturating_sub(trouble.since_ms) / 1000;
+            let since_s = failing.as_secs();
             tracing::warn!(
                 stream = name, %pool,
                 "the sink has taken nothing for {since_s} s and is tried again: {}", Chain(error)
             );
         }
         let give_up = self.site.config.streaming.give_up();
-        let failing = Duration::from_millis(now_ms.saturating_sub(trouble.since_ms));
         if failing >= give_up {
             // Developers of the pool read the reason; what a sink says is the operator's.
             tracing::error!(stream = name, %pool, "the sink is given up: {}", Chain(error));
@@ -345,9 +361,8 @@ impl Lane {
             return Err(End::Gone);
         }
         let until = Instant::now() + trouble.wait().min(give_up);
-        let since = Some(trouble.since_ms);
         self.feed = None;
-        self.place.store_if_due(self.at, since).await?;
+        self.place.store_if_due(self.at, Some(failing)).await?;
         tokio::select! {
             () = tokio::time::sleep_until(until.into()) => {}
             // It would not get further in the time that is left.
@@ -357,8 +372,8 @@ impl Lane {
         Ok(())
     }
 
-    fn failing_since_ms(&self) -> Option<u64> {
-        self.trouble.as_ref().map(|trouble| trouble.since_ms)
+    fn failing(&self) -> Option<Duration> {
+        self.trouble.as_ref().map(Trouble::failing)
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use syncline_engine::{Error, Expected, PoolId, Proposal, Refusal, Sequence, Wish};
 
 use super::End;
+use crate::config::GIVE_UP_SECONDS_MAX;
 use crate::error::Chain;
 use crate::site::stored::{self, StreamCursorRecord};
 use crate::site::{Site, StreamingPool};
@@ -97,8 +98,11 @@ impl Place {
         let record = StreamCursorRecord {
             stream: stream.to_owned(),
             enabled_ms: streaming.enabled_ms,
-            // Another sink has its own time.
-            failing_since_ms: record.failing_since_ms.filter(|_| is_stored),
+            // Another sink has its own time. More than can be waited for is no such time: there
+            // were servers that stored when it began.
+            failing_ms: record
+                .failing_ms
+                .filter(|ms| is_stored && *ms <= GIVE_UP_SECONDS_MAX * 1000),
             ..record
         };
         let place = Self {
@@ -120,9 +124,9 @@ impl Place {
         Sequence::new(self.record.sequence)
     }
 
-    /// Since when the sink takes nothing, in milliseconds since 1970.
-    pub(super) fn failing_since_ms(&self) -> Option<u64> {
-        self.record.failing_since_ms
+    /// How long the sink took nothing while it was tried, if it did not take something since.
+    pub(super) fn failing(&self) -> Option<Duration> {
+        self.record.failing_ms.map(Duration::from_millis)
     }
 
     /// Events behind the place were delivered.
@@ -142,10 +146,10 @@ impl Place {
     pub(super) async fn store_if_due(
         &mut self,
         at: Sequence,
-        failing_since_ms: Option<u64>,
+        failing: Option<Duration>,
     ) -> Result<(), End> {
         if Instant::now() >= self.due() {
-            self.store(at, failing_since_ms).await?;
+            self.store(at, failing).await?;
         }
         Ok(())
     }
@@ -157,12 +161,13 @@ impl Place {
     pub(super) async fn store(
         &mut self,
         at: Sequence,
-        failing_since_ms: Option<u64>,
+        failing: Option<Duration>,
     ) -> Result<(), End> {
         self.stored_at = Instant::now();
+        let failing_ms = failing.map(|long| u64::try_from(long.as_millis()).unwrap_or(u64::MAX));
         let record = StreamCursorRecord {
             sequence: at.get(),
-            failing_since_ms,
+            failing_ms,
             ..self.record.clone()
         };
         if record == self.record && self.is_stored {

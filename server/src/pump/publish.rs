@@ -5,6 +5,7 @@
 //! complete when the pool's sink has the last one; the built-in stream has it with the commit.
 
 mod job;
+mod patience;
 mod walk;
 
 use std::sync::Arc;
@@ -14,9 +15,10 @@ use syncline_engine::{Error, Refusal};
 
 use super::phase::Phases;
 use crate::error::Chain;
-use crate::site::Site;
 use crate::site::stored::{self, BulkPublishRecord, BulkPublishStatus, StreamCursorRecord};
+use crate::site::{Site, name_of};
 use job::{Job, Lost};
+use patience::Patience;
 use walk::Batch;
 
 /// Keys that one scan takes.
@@ -27,9 +29,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 const LOOK_AGAIN: Duration = Duration::from_millis(500);
 /// How often the log tells of progress.
 const SAY_AGAIN: Duration = Duration::from_secs(10);
-/// However short retention is, readers may be so far behind.
-const LAG_BYTES_MIN: u64 = 1 << 20;
-const LAG_MS_MIN: u64 = 60_000;
 /// Times that a batch is read anew because something in it changed, before it becomes a batch of
 /// one.
 const TRIES: usize = 3;
@@ -123,16 +122,14 @@ async fn write_and_wait(job: &mut Job) -> Result<(), Lost> {
 /// Waits while somebody who reads the log is so far behind that more might cost him his place.
 async fn wait_for_readers(job: &Job) -> Result<(), Lost> {
     let site = job.site();
-    let engine = &site.config.engine;
-    let bytes = (engine.feed_retention_bytes / 2).max(LAG_BYTES_MIN);
-    let retention_ms = u64::try_from(engine.feed_retention().as_millis()).unwrap_or(u64::MAX);
-    let ms = (retention_ms / 2).max(LAG_MS_MIN);
+    let patience = Patience::new(&site.config.engine, name_of(job.stream(), job.pool()));
     let mut said = false;
     loop {
         let readers = site.store.engine().readers();
+        let stalled = site.outflow.holds.stalled();
         let slow = readers
             .iter()
-            .find(|reader| reader.bytes > bytes || reader.milliseconds > ms && reader.commits > 0);
+            .find(|reader| patience.waits_for(reader, &stalled));
         let Some(slow) = slow else {
             return Ok(());
         };

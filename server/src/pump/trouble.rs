@@ -13,20 +13,28 @@ const SAY_AGAIN: Duration = Duration::from_secs(60);
 /// Trouble with a sink that has not passed yet.
 #[derive(Debug)]
 pub(super) struct Trouble {
-    /// Since when, in milliseconds since 1970.
-    pub(super) since_ms: u64,
+    /// How long there was trouble before this process.
+    before: Duration,
+    since: Instant,
     tries: u32,
     said: Option<Instant>,
 }
 
 impl Trouble {
-    /// Trouble that began at a time.
-    pub(super) fn new(since_ms: u64) -> Self {
+    /// Trouble that lasts for so long already. Only the time in which the sink is tried counts: a
+    /// server that is stopped, or a machine that sleeps, tells nothing of it.
+    pub(super) fn new(before: Duration) -> Self {
         Self {
-            since_ms,
+            before,
+            since: Instant::now(),
             tries: 0,
             said: None,
         }
+    }
+
+    /// How long the sink has taken nothing while it was tried.
+    pub(super) fn failing(&self) -> Duration {
+        self.before + self.since.elapsed()
     }
 
     /// How long to wait before the next try: longer each time, and never quite as long as another
@@ -59,7 +67,7 @@ mod tests {
 
     #[test]
     fn waits_grow_to_their_bound_and_differ() {
-        let mut trouble = Trouble::new(0);
+        let mut trouble = Trouble::new(Duration::ZERO);
         let waits: Vec<Duration> = (0..40).map(|_| trouble.wait()).collect();
         assert!(waits[0] >= FIRST_WAIT / 2 && waits[0] <= FIRST_WAIT);
         assert!(waits[20..].iter().all(|wait| *wait >= LONGEST_WAIT / 2));

@@ -8,6 +8,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use prometheus_client::metrics::counter::Counter;
 use syncline_engine::{Cursor, Engine, Error, Fault, Feed, FeedCommit, PoolId, Refusal, Sequence};
 use tokio::sync::Notify;
 
@@ -34,6 +35,8 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// See the module.
 pub(super) struct Window {
     engine: Engine,
+    /// Commits that were read.
+    commits: Counter,
     inner: Mutex<Inner>,
     /// Rings when somebody wants to read and nobody did.
     wanted: Notify,
@@ -88,9 +91,10 @@ pub(super) struct Taken {
 
 impl Window {
     /// A window at the present.
-    pub(super) fn new(engine: Engine) -> Self {
+    pub(super) fn new(engine: Engine, commits: Counter) -> Self {
         Self {
             engine,
+            commits,
             inner: Mutex::default(),
             wanted: Notify::new(),
         }
@@ -249,6 +253,7 @@ impl Window {
             Ok(read) => read?,
             Err(failed) => std::panic::resume_unwind(failed.into_panic()),
         };
+        self.commits.inc_by(commits.len() as u64);
         let chunk = Chunk::new(from, feed.cursor().sequence, commits, &watched);
         self.lock().push(chunk, &watched);
         Ok(feed)

@@ -21,6 +21,7 @@ use crate::error::{Api, ApiError, ErrorKind};
 use crate::events::EventStream;
 use crate::identity::sts;
 use crate::metrics;
+use crate::wire::Form;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const ERROR_TYPE: HeaderName = HeaderName::from_static("x-amzn-errortype");
@@ -168,13 +169,20 @@ impl Reply {
 
     /// An exception in the service's form: a header for some clients, `__type` for others, and
     /// both spellings of `message`, since policy denials had the capital one.
-    pub(super) fn failed(api: Api, failure: Failure) -> Self {
+    pub(super) fn failed(api: Api, form: Form, failure: Failure) -> Self {
         let Failure { error, closes } = failure;
         let name = error.kind.name();
         let status = StatusCode::from_u16(error.kind.status(api));
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let body = json!({ "__type": name, "message": error.message, "Message": error.message });
-        let mut reply = Self::new(status, media_type(api), body.to_string().into_bytes());
+        let mut reply = match form {
+            Form::Json => Self::new(status, media_type(api), body.to_string().into_bytes()),
+            Form::Cbor => {
+                // Two texts in a map; what cannot be laid out is in the headers all the same.
+                let body = form.write(&body).unwrap_or_default();
+                Self::new(status, form.media_type(), body)
+            }
+        };
         reply.error = Some(name);
         if let Ok(value) = HeaderValue::try_from(format!("{name}:")) {
             reply.headers.insert(ERROR_TYPE, value);
@@ -210,7 +218,7 @@ impl Reply {
 
     /// Counts a large answer against all that are on their way, until its last byte is handed to
     /// the system; where there is no room the answer is to come back later.
-    pub(super) fn counted(self, api: Api, answers: &Arc<Semaphore>) -> Self {
+    pub(super) fn counted(self, api: Api, form: Form, answers: &Arc<Semaphore>) -> Self {
         let bytes = self.body.len();
         if bytes <= SMALL_BYTES {
             return self;
@@ -226,7 +234,7 @@ impl Reply {
             },
             Err(_) => {
                 let message = "Too many large answers at once; try again soon.";
-                Self::failed(api, ApiError::too_many_requests(message).into())
+                Self::failed(api, form, ApiError::too_many_requests(message).into())
             }
         }
     }
@@ -295,7 +303,8 @@ mod tests {
     #[test]
     fn large_answers_take_turns_and_small_ones_need_none() {
         let room = Arc::new(Semaphore::new(100_000));
-        let reply = |bytes| Reply::json(Api::Sync, vec![b'x'; bytes]).counted(Api::Sync, &room);
+        let reply =
+            |bytes| Reply::json(Api::Sync, vec![b'x'; bytes]).counted(Api::Sync, Form::Json, &room);
         let first = reply(70_000);
         assert_eq!((first.status(), first.body.len()), (200, 70_000));
         let second = reply(70_000);
@@ -313,7 +322,7 @@ mod tests {
     #[test]
     fn errors_carry_their_name_three_times_over() {
         let error = ApiError::conflict("Current SyncCount for: k is: 2 not: 1");
-        let reply = Reply::failed(Api::Sync, error.into());
+        let reply = Reply::failed(Api::Sync, Form::Json, error.into());
         assert_eq!(
             (reply.status(), reply.error()),
             (409, Some("ResourceConflictException"))
@@ -326,11 +335,11 @@ mod tests {
         assert_eq!(body["Message"], body["message"]);
         assert!(reply.headers.get(RETRY_AFTER).is_none());
         let later = ApiError::too_many_requests("no").after_ms(1001);
-        let reply = Reply::failed(Api::Sync, later.into());
+        let reply = Reply::failed(Api::Sync, Form::Json, later.into());
         assert_eq!(reply.headers[RETRY_AFTER], "2");
         let closing = Failure::closing(ApiError::bad_request("no"));
         assert_eq!(
-            Reply::failed(Api::Sync, closing).headers[CONNECTION],
+            Reply::failed(Api::Sync, Form::Json, closing).headers[CONNECTION],
             "close"
         );
     }

@@ -6,6 +6,7 @@
 //! ids.
 
 mod directory;
+mod form;
 mod writing;
 
 use std::path::PathBuf;
@@ -18,6 +19,9 @@ use thiserror::Error;
 use tokio::sync::oneshot;
 
 use super::{Parcel, PutError};
+use crate::config::Compress;
+use directory::wrong;
+use form::Form;
 use writing::Writing;
 
 /// Batches that may wait for the thread; each is answered before its sender has another.
@@ -77,21 +81,26 @@ struct Waiting {
 
 impl FileSink {
     /// Starts the thread that writes to a directory, which is made when it is needed. A file gets
-    /// no more than `rotate_bytes`, but for the lines of one last write.
+    /// no more than `rotate_bytes` on the disk, but for the lines of one last write.
     ///
     /// # Errors
-    /// When there can be no thread.
-    pub fn start(path: PathBuf, rotate_bytes: u64) -> Result<Self, FileSinkError> {
+    /// When there can be no thread, or the files cannot be compressed so.
+    pub fn start(
+        path: PathBuf,
+        rotate_bytes: u64,
+        compress: Option<Compress>,
+    ) -> Result<Self, FileSinkError> {
+        let failed = |doing| {
+            let path = path.clone();
+            move |source| wrong(doing, path, source)
+        };
         let (sender, receiver) = mpsc::sync_channel(WAITING_MAX);
-        let writing = Writing::new(path.clone(), rotate_bytes);
+        let form = Form::new(compress).map_err(failed("compress what is for"))?;
+        let writing = Writing::new(path.clone(), rotate_bytes, form);
         thread::Builder::new()
             .name("syncline-file".to_owned())
             .spawn(move || run(writing, &receiver))
-            .map_err(|source| FileSinkError::Io {
-                doing: "start a thread for",
-                path: path.clone(),
-                source: Arc::new(source),
-            })?;
+            .map_err(failed("start a thread for"))?;
         Ok(Self {
             path,
             batches: sender,

@@ -5,6 +5,7 @@
 //! it is taken: Kinesis may take some records of a request and not others, which must not turn
 //! the order of an identity around.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use base64::Engine;
@@ -19,7 +20,7 @@ use crate::config::Secret;
 use crate::error::ApiError;
 use crate::outbound::{Answer, Bounds, OutboundError, Peer, Post};
 use crate::sigv4::Signer;
-use crate::stream::INLINE_BYTES_MAX;
+use crate::stream::{EventId, INLINE_BYTES_MAX};
 
 /// Requests of one stream under way at once, each of another pool.
 const CONNECTIONS_MAX: usize = 8;
@@ -148,7 +149,12 @@ impl KinesisSink {
         })
     }
 
-    pub(super) async fn put(&self, batch: &[Parcel]) -> Result<(), KinesisSinkError> {
+    /// Puts a batch, and tells of each event that is safe, also when others are not.
+    pub(super) async fn put(
+        &self,
+        batch: &[Parcel],
+        taken: &mut HashSet<EventId>,
+    ) -> Result<(), KinesisSinkError> {
         let size = |parcel: &Parcel| parcel.envelope.len() + parcel.partition_key.len();
         if let Some(bytes) = batch.iter().map(size).find(|size| *size > INLINE_BYTES_MAX) {
             return Err(KinesisSinkError::TooLarge { bytes });
@@ -156,17 +162,27 @@ impl KinesisSink {
         let mut left: Vec<&Parcel> = batch.iter().collect();
         while !left.is_empty() {
             let (request, later) = wave::next(left, WAVE);
-            self.put_all(request).await?;
+            self.put_all(request, taken).await?;
             left = later;
         }
         Ok(())
     }
 
     /// Puts records of different identities until all are taken.
-    async fn put_all(&self, mut records: Vec<&Parcel>) -> Result<(), KinesisSinkError> {
+    async fn put_all(
+        &self,
+        mut records: Vec<&Parcel>,
+        taken: &mut HashSet<EventId>,
+    ) -> Result<(), KinesisSinkError> {
         for attempt in 1.. {
             let answers = self.ask(&records).await?;
             let failed = |answer: &Taken| answer.error_code.is_some();
+            let pairs = records.iter().zip(&answers);
+            taken.extend(
+                pairs
+                    .filter(|(_, answer)| !failed(answer))
+                    .map(|(record, _)| record.id),
+            );
             let Some(first) = answers.iter().find(|answer| failed(answer)) else {
                 return Ok(());
             };

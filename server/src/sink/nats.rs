@@ -3,6 +3,7 @@
 //! A message counts as taken when the stream has acknowledged it. At most one event of each
 //! identity is under way at a time, so that one which fails is not overtaken by the next.
 
+use std::collections::HashSet;
 use std::fmt::Display;
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ use tokio::sync::Mutex;
 use super::wave::{self, Bounds};
 use super::{Parcel, PutError};
 use crate::config::shown_url;
+use crate::stream::EventId;
 
 /// Most messages under way at once, and their bytes.
 const WAVE: Bounds = Bounds {
@@ -84,20 +86,30 @@ impl NatsSink {
         }
     }
 
-    pub(super) async fn put(&self, batch: &[Parcel]) -> Result<(), NatsSinkError> {
+    /// Puts a batch, and tells of each event that is safe, also when others are not.
+    pub(super) async fn put(
+        &self,
+        batch: &[Parcel],
+        taken: &mut HashSet<EventId>,
+    ) -> Result<(), NatsSinkError> {
         let sizes = batch.iter().map(|parcel| parcel.envelope.len());
         if let Some(bytes) = sizes.max().filter(|bytes| *bytes > MESSAGE_BYTES_MAX) {
             return Err(NatsSinkError::TooLarge { bytes });
         }
         let context = self.context().await?;
-        let put = self.put_to(&context, batch).await;
+        let put = self.put_to(&context, batch, taken).await;
         if put.is_err() {
             *self.context.lock().await = None;
         }
         put
     }
 
-    async fn put_to(&self, context: &Context, batch: &[Parcel]) -> Result<(), NatsSinkError> {
+    async fn put_to(
+        &self,
+        context: &Context,
+        batch: &[Parcel],
+        taken: &mut HashSet<EventId>,
+    ) -> Result<(), NatsSinkError> {
         let mut left: Vec<&Parcel> = batch.iter().collect();
         while !left.is_empty() {
             let (now, later) = wave::next(left, WAVE);
@@ -108,10 +120,12 @@ impl NatsSink {
                 let message = parcel.envelope.clone().into();
                 let subject = self.subject.clone();
                 let sent = context.publish_with_headers(subject, headers, message);
-                acknowledgements.push(sent.await.map_err(|error| self.failed(&error))?);
+                let sent = sent.await.map_err(|error| self.failed(&error))?;
+                acknowledgements.push((parcel.id, sent));
             }
-            for acknowledgement in acknowledgements {
+            for (id, acknowledgement) in acknowledgements {
                 acknowledgement.await.map_err(|error| self.failed(&error))?;
+                taken.insert(id);
             }
             left = later;
         }

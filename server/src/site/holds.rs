@@ -1,7 +1,7 @@
 //! What keeps the log for streams: a named reader for each pool that streams, from the moment that
 //! the store is open and whether or not anything delivers just then.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,7 +16,17 @@ const SCAN_KEYS: usize = 1000;
 /// See the module.
 #[derive(Default)]
 pub struct Holds {
-    held: Mutex<HashMap<PoolId, Feed>>,
+    held: Mutex<HashMap<PoolId, Held>>,
+}
+
+/// What keeps the log for one pool.
+struct Held {
+    /// A reader that stands where the pool's stream is.
+    _feed: Feed,
+    /// Its name.
+    name: String,
+    /// Whether the sink takes nothing, and has not for some time.
+    is_stalled: bool,
 }
 
 impl Holds {
@@ -65,10 +75,32 @@ impl Holds {
         pool: PoolId,
         record: &StreamCursorRecord,
     ) -> Result<(), Error> {
-        let name = format!("stream {} of {pool}", record.stream);
+        let name = name_of(&record.stream, &pool);
         let feed = engine.feed(record.cursor())?.named(&name);
-        self.lock().insert(pool, feed);
+        let mut held = self.lock();
+        let is_stalled = held.get(&pool).is_some_and(|held| held.is_stalled);
+        let new = Held {
+            _feed: feed,
+            name,
+            is_stalled,
+        };
+        held.insert(pool, new);
         Ok(())
+    }
+
+    /// Whether the sink of a pool takes nothing, and has not for some time.
+    pub fn set_stalled(&self, pool: &PoolId, is_stalled: bool) {
+        if let Some(held) = self.lock().get_mut(pool) {
+            held.is_stalled = is_stalled;
+        }
+    }
+
+    /// The names of the readers that keep the log for sinks that take nothing.
+    #[must_use]
+    pub fn stalled(&self) -> HashSet<String> {
+        let held = self.lock();
+        let stalled = held.values().filter(|held| held.is_stalled);
+        stalled.map(|held| held.name.clone()).collect()
     }
 
     /// Lets go of pools that do not stream any more.
@@ -76,7 +108,7 @@ impl Holds {
         self.lock().retain(|pool, _| streams(pool));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<PoolId, Feed>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<PoolId, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -86,6 +118,12 @@ impl fmt::Debug for Holds {
         let pools = self.lock().len();
         f.debug_struct("Holds").field("pools", &pools).finish()
     }
+}
+
+/// The name of the reader that keeps the log for a pool's stream.
+#[must_use]
+pub fn name_of(stream: &str, pool: &impl fmt::Display) -> String {
+    format!("stream {stream} of {pool}")
 }
 
 fn pool(reader: &Reader<'_>, uuid: uuid::Uuid) -> Option<PoolId> {

@@ -37,7 +37,8 @@ pub fn link(site: &Site, id: &EventId) -> String {
 ///
 /// # Errors
 /// `NotAuthorizedException` for what is no link of this server, `ExpiredTokenException` for one
-/// whose time is over, `ResourceNotFoundException` if the feed no longer holds the event.
+/// whose time is over, `ResourceNotFoundException` if the feed no longer holds the event, or
+/// its pool or identity was deleted.
 pub async fn records(site: &Site, query: &str) -> Result<Vec<u8>, ApiError> {
     let id = open(site, query)?;
     let gone = || {
@@ -52,7 +53,13 @@ pub async fn records(site: &Site, query: &str) -> Result<Vec<u8>, ApiError> {
     }
     let commit = site.store.commit_at(id.sequence).await?.ok_or_else(gone)?;
     let event = events(commit).into_iter().find(|event| event.id == id);
-    Ok(event.ok_or_else(gone)?.records_json())
+    let event = event.ok_or_else(gone)?;
+    // What was deleted is gone at once, though the feed still holds it.
+    let (pool, identity) = (&event.dataset.pool, &event.dataset.identity);
+    if !site.has_pool(pool.as_str()) || !site.has_identity(pool.as_str(), identity.as_str()) {
+        return Err(gone());
+    }
+    Ok(event.records_json())
 }
 
 fn open(site: &Site, query: &str) -> Result<EventId, ApiError> {
@@ -148,6 +155,19 @@ mod tests {
         for bad in ["", "token=", "token", "other=1", &forged] {
             assert_eq!(kind(site, bad).await, ErrorKind::NotAuthorized, "{bad}");
         }
+        let other = fixture.guest(&pool).await;
+        other
+            .update("saves", json!([replace("slot", "b", 0)]))
+            .await
+            .unwrap();
+        let of_other = link(site, &id(site));
+        assert!(records(site, query(&of_other)).await.is_ok());
+        let gone = json!({ "IdentityIdsToDelete": [other.identity] });
+        fixture.identity("DeleteIdentities", gone).await.unwrap();
+        assert_eq!(
+            kind(site, query(&of_other)).await,
+            ErrorKind::ResourceNotFound
+        );
         fixture.pass_ms(LINK_LIFE_MS - 1);
         assert!(records(site, query(&good)).await.is_ok());
         fixture.pass_ms(1);

@@ -1,6 +1,8 @@
 //! The shapes of the read side of Kinesis that this version answers.
 
-use serde::{Deserialize, Serialize};
+use base64::display::Base64Display;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::{EpochSeconds, Object};
 
@@ -258,8 +260,22 @@ pub struct Record {
     pub sequence_number: String,
     /// When it was committed.
     pub approximate_arrival_timestamp: EpochSeconds,
-    /// The envelope, in base64.
-    pub data: String,
+    /// The envelope.
+    pub data: Blob,
     /// The identity.
     pub partition_key: String,
+}
+
+/// Bytes: base64 in JSON.
+#[derive(Debug)]
+pub struct Blob(pub Vec<u8>);
+
+impl Serialize for Blob {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            serializer.collect_str(&Base64Display::new(&self.0, &STANDARD))
+        } else {
+            serializer.serialize_bytes(&self.0)
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use ciborium::tag::Accepted;
 use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -25,6 +26,10 @@ impl EpochSeconds {
 
 impl Serialize for EpochSeconds {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // In a form that is not for people it is milliseconds, tagged as a time.
+        if !serializer.is_human_readable() {
+            return Accepted::<u64, 1>(self.ms).serialize(serializer);
+        }
         // Below 2^48 a double holds every millisecond, and its shortest form shows just that.
         #[expect(clippy::cast_precision_loss, reason = "less than 2^48")]
         serializer.serialize_f64(self.ms as f64 / 1000.0)
@@ -33,6 +38,13 @@ impl Serialize for EpochSeconds {
 
 impl<'de> Deserialize<'de> for EpochSeconds {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if !deserializer.is_human_readable() {
+            let Accepted(ms) = Accepted::<u64, 1>::deserialize(deserializer)?;
+            let ms = Some(ms).filter(|ms| *ms < MS_END);
+            return ms
+                .map(EpochSeconds::from_ms)
+                .ok_or_else(|| D::Error::custom(TOO_LATE));
+        }
         struct Number;
         impl Visitor<'_> for Number {
             type Value = EpochSeconds;

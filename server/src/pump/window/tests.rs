@@ -26,7 +26,7 @@ impl Scene {
         };
         let engine = Engine::open(home.path(), options).unwrap();
         Self {
-            window: Arc::new(Window::new(engine.clone())),
+            window: Arc::new(Window::new(engine.clone(), Counter::default())),
             engine,
             _home: home,
         }

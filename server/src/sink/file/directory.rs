@@ -1,19 +1,16 @@
 //! The directory of a sink's files: who has it, which file is the newest, and how that one ends.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, BufRead, BufReader};
+use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::de::IgnoredAny;
-
+use super::form::{Form, without_ending};
 use super::{BYTES_AT_ONCE, FileSinkError};
 
 /// Holds the directory against other processes.
 const LOCK: &str = "LOCK";
-/// What the names of the files end with.
-const ENDING: &str = ".ndjson";
 /// The most that a crash can leave unsynced: one write, whose last batch may come on top.
 const UNSYNCED_BYTES_MAX: u64 = 2 * BYTES_AT_ONCE as u64;
 
@@ -34,30 +31,19 @@ pub(super) struct Last {
     pub(super) day: String,
     /// Its name.
     pub(super) path: PathBuf,
-    /// Bytes of whole lines.
+    /// Bytes of whole lines, or of whole frames of them.
     pub(super) bytes: u64,
 }
 
 impl Directory {
     /// Makes it if it is missing, and holds it.
     pub(super) fn open(path: &Path) -> Result<Self, FileSinkError> {
-        let failed = |doing, path: &Path| {
-            let path = path.to_owned();
-            move |source| wrong(doing, path, source)
-        };
-        let mut builder = DirBuilder::new();
-        let made = builder.recursive(true).mode(0o700).create(path);
-        made.map_err(failed("make", path))?;
-        if let Some(parent) = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty())
-        {
-            sync(parent).map_err(failed("sync", parent))?;
-        }
+        make(path)?;
         let lock_path = path.join(LOCK);
         let mut options = OpenOptions::new();
         let lock = options.create(true).truncate(false).write(true).mode(0o600);
-        let lock = lock.open(&lock_path).map_err(failed("open", &lock_path))?;
+        let lock = lock.open(&lock_path);
+        let lock = lock.map_err(|source| wrong("open", lock_path.clone(), source))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path: path.to_owned(),
@@ -71,8 +57,8 @@ impl Directory {
     }
 
     /// The newest file, cut where a crash left no whole line; `None` if there is none that can be
-    /// gone on with, and then the number that the next one has at least.
-    pub(super) fn last(&self) -> Result<Result<Last, u64>, FileSinkError> {
+    /// gone on with in this form, and then the number that the next one has at least.
+    pub(super) fn last(&self, form: &Form) -> Result<Result<Last, u64>, FileSinkError> {
         let failed = |source| wrong("read", self.path.clone(), source);
         let mut newest: Option<(u64, String)> = None;
         for found in fs::read_dir(&self.path).map_err(failed)? {
@@ -87,12 +73,16 @@ impl Directory {
         let Some((number, day)) = newest else {
             return Ok(Err(1));
         };
-        let path = self.file(&day, number);
+        let path = self.file(form, &day, number);
+        if !path.exists() {
+            // It has another form, and so another name.
+            return Ok(Err(number + 1));
+        }
         let opened = OpenOptions::new().read(true).write(true).open(&path);
         let file = opened.map_err(|source| wrong("open", path.clone(), source))?;
         let failed = |source| wrong("read", path.clone(), source);
         let length = file.metadata().map_err(failed)?.len();
-        let whole = whole_lines(&file).map_err(failed)?;
+        let whole = form.whole(&file).map_err(failed)?;
         if whole < length {
             if length - whole > UNSYNCED_BYTES_MAX {
                 // No crash does that. What is there may have been told as safe: leave it.
@@ -119,9 +109,10 @@ impl Directory {
         }))
     }
 
-    /// Where the file of a day and number is.
-    pub(super) fn file(&self, day: &str, number: u64) -> PathBuf {
-        self.path.join(format!("{day}-{number:08}{ENDING}"))
+    /// Where the file of a day and number is, if it has a form.
+    pub(super) fn file(&self, form: &Form, day: &str, number: u64) -> PathBuf {
+        let ending = form.ending();
+        self.path.join(format!("{day}-{number:08}{ending}"))
     }
 
     /// Makes the names in it last.
@@ -130,26 +121,28 @@ impl Directory {
     }
 }
 
-/// Day and number of a file's name.
-fn parse(name: &str) -> Option<(String, u64)> {
-    let (day, number) = name.strip_suffix(ENDING)?.rsplit_once('-')?;
-    let is_day = day.len() == 10 && day.bytes().all(|b| b.is_ascii_digit() || b == b'-');
-    Some((day.to_owned(), number.parse().ok()?)).filter(|_| is_day)
+/// Makes a directory, and those above it that are missing, so that their names last.
+fn make(path: &Path) -> Result<(), FileSinkError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|one| !one.is_dir()).collect();
+    // Its own name may not have lasted when it was made.
+    let made = missing.into_iter().rev().chain([path]);
+    for one in made.filter(|one| !one.as_os_str().is_empty()) {
+        let mut builder = DirBuilder::new();
+        let done = builder.recursive(true).mode(0o700).create(one);
+        done.map_err(|source| wrong("make", one.to_owned(), source))?;
+        let parent = one.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new("."));
+        let synced = sync(parent);
+        synced.map_err(|source| wrong("sync", parent.to_owned(), source))?;
+    }
+    Ok(())
 }
 
-/// Bytes up to the end of the last line before the first that is no JSON text.
-fn whole_lines(file: &File) -> io::Result<u64> {
-    let mut reader = BufReader::new(file);
-    let (mut whole, mut line) = (0, Vec::new());
-    loop {
-        line.clear();
-        let read = reader.read_until(b'\n', &mut line)?;
-        let is_whole = line.ends_with(b"\n") && serde_json::from_slice::<IgnoredAny>(&line).is_ok();
-        if read == 0 || !is_whole {
-            return Ok(whole);
-        }
-        whole += read as u64;
-    }
+/// Day and number of a file's name.
+fn parse(name: &str) -> Option<(String, u64)> {
+    let (day, number) = without_ending(name)?.rsplit_once('-')?;
+    let is_day = day.len() == 10 && day.bytes().all(|b| b.is_ascii_digit() || b == b'-');
+    Some((day.to_owned(), number.parse().ok()?)).filter(|_| is_day)
 }
 
 fn sync(directory: &Path) -> io::Result<()> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use super::FileSinkError;
 use super::directory::{Directory, Last, wrong};
+use super::form::Form;
 use crate::sink::today::day;
 
 /// What the thread has.
@@ -14,6 +15,7 @@ use crate::sink::today::day;
 pub(super) struct Writing {
     path: PathBuf,
     rotate_bytes: u64,
+    form: Form,
     directory: Option<Directory>,
     current: Option<Current>,
     /// The number of the newest file that must not be written any more.
@@ -31,10 +33,11 @@ struct Current {
 }
 
 impl Writing {
-    pub(super) fn new(path: PathBuf, rotate_bytes: u64) -> Self {
+    pub(super) fn new(path: PathBuf, rotate_bytes: u64, form: Form) -> Self {
         Self {
             path,
             rotate_bytes,
+            form,
             directory: None,
             current: None,
             sealed: 0,
@@ -44,12 +47,14 @@ impl Writing {
     /// Appends lines and syncs them. After an error nothing of them counts, and the next call
     /// begins with what is really there.
     pub(super) fn append(&mut self, lines: &[u8], now_ms: u64) -> Result<(), FileSinkError> {
+        let encoded = self.form.encode(lines);
+        let encoded = encoded.map_err(|source| wrong("compress for", self.path.clone(), source))?;
         let current = self.current(&day(now_ms))?;
         let failed = |doing| {
             let path = current.path.clone();
             move |source| wrong(doing, path, source)
         };
-        if let Err(source) = current.file.write_all(lines) {
+        if let Err(source) = current.file.write_all(&encoded) {
             let error = failed("write")(source);
             // What was written of it is no use, and on a full disk in the way.
             let cut = current.file.set_len(current.bytes);
@@ -67,7 +72,7 @@ impl Writing {
             self.current = None;
             return Err(error);
         }
-        current.bytes += lines.len() as u64;
+        current.bytes += encoded.len() as u64;
         Ok(())
     }
 
@@ -88,16 +93,19 @@ impl Writing {
         }
         let next = match self.current.take() {
             Some(full) => full.number + 1,
-            None => match directory.last()? {
+            None => match directory.last(&self.form)? {
                 Ok(last) if fits(last.bytes, &last.day, last.number) => {
-                    return Ok(self.current.insert(Current::go_on(last)?));
+                    let current = Current::go_on(last)?;
+                    // Whoever began it may have ended before its name was synced.
+                    directory.sync()?;
+                    return Ok(self.current.insert(current));
                 }
                 Ok(last) => last.number + 1,
                 Err(next) => next,
             },
         };
         let number = next.max(self.sealed + 1);
-        let path = directory.file(today, number);
+        let path = directory.file(&self.form, today, number);
         let current = Current::begin(path, today.to_owned(), number)?;
         directory.sync()?;
         Ok(self.current.insert(current))
@@ -163,14 +171,14 @@ mod tests {
     fn files_end_with_the_day_and_when_they_are_full() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("a/b");
-        let mut writing = Writing::new(path.clone(), 10);
+        let mut writing = Writing::new(path.clone(), 10, Form::Lines);
         writing.append(b"{\"a\":1}\n", 0).unwrap();
         writing.append(b"{\"a\":2}\n", 0).unwrap();
         writing.append(b"{\"a\":3}\n", 0).unwrap();
         writing.append(b"{\"a\":4}\n", DAY_MS).unwrap();
         drop(writing);
         // Another process goes on where this one ended, and numbers never repeat.
-        let mut writing = Writing::new(path.clone(), 10);
+        let mut writing = Writing::new(path.clone(), 10, Form::Lines);
         writing.append(b"{\"a\":5}\n", DAY_MS).unwrap();
         writing.append(b"{\"a\":6}\n", 0).unwrap();
         let expected = [
@@ -200,7 +208,7 @@ mod tests {
             b"{\"a\"\n{\"b\":1}\n",
         ] {
             fs::write(&file, [b"{\"a\":0}\n", torn].concat()).unwrap();
-            let mut writing = Writing::new(path.clone(), 1000);
+            let mut writing = Writing::new(path.clone(), 1000, Form::Lines);
             writing.append(b"{\"a\":7}\n", 0).unwrap();
             assert_eq!(fs::read(&file).unwrap(), b"{\"a\":0}\n{\"a\":7}\n");
         }
@@ -208,7 +216,7 @@ mod tests {
         let mut damaged = b"{\"a\":0}\nx\n".to_vec();
         damaged.extend(b"{\"a\":1}\n".repeat(3 << 20));
         fs::write(&file, &damaged).unwrap();
-        let mut writing = Writing::new(path.clone(), u64::MAX);
+        let mut writing = Writing::new(path.clone(), u64::MAX, Form::Lines);
         writing.append(b"{\"a\":7}\n", 0).unwrap();
         assert_eq!(fs::read(&file).unwrap(), damaged);
         assert_eq!(
@@ -217,13 +225,51 @@ mod tests {
         );
     }
 
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn compressed_files_go_on_behind_the_last_whole_frame() {
+        use crate::config::Compress;
+
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().to_owned();
+        let open = |compress| {
+            let form = Form::new(compress).unwrap();
+            Writing::new(path.clone(), 1000, form)
+        };
+        open(None).append(b"{\"a\":1}\n", 0).unwrap();
+        open(Some(Compress::Zstd))
+            .append(b"{\"a\":2}\n", 0)
+            .unwrap();
+        let file = path.join("1970-01-01-00000002.ndjson.zst");
+        let written = fs::read(&file).unwrap();
+        // A crash left half of the next frame.
+        fs::write(
+            &file,
+            [&written[..], &written[..written.len() / 2]].concat(),
+        )
+        .unwrap();
+        open(Some(Compress::Zstd))
+            .append(b"{\"a\":3}\n", 0)
+            .unwrap();
+        let read = zstd::decode_all(fs::read(&file).unwrap().as_slice()).unwrap();
+        assert_eq!(read, b"{\"a\":2}\n{\"a\":3}\n");
+        // Without compression again: in another file.
+        open(None).append(b"{\"a\":4}\n", 0).unwrap();
+        let expected = [
+            "1970-01-01-00000001.ndjson",
+            "1970-01-01-00000002.ndjson.zst",
+            "1970-01-01-00000003.ndjson",
+        ];
+        assert_eq!(names(&path), expected);
+    }
+
     #[test]
     fn one_process_writes_and_trouble_passes() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("out");
-        let mut one = Writing::new(path.clone(), 1000);
+        let mut one = Writing::new(path.clone(), 1000, Form::Lines);
         one.append(b"{}\n", 0).unwrap();
-        let mut two = Writing::new(path.clone(), 1000);
+        let mut two = Writing::new(path.clone(), 1000, Form::Lines);
         let error = two.append(b"{}\n", 0).unwrap_err();
         assert!(matches!(error, FileSinkError::Taken { .. }), "{error}");
         drop(one);
@@ -231,7 +277,7 @@ mod tests {
         // A file is in the way of the directory.
         let blocked = home.path().join("file");
         fs::write(&blocked, "").unwrap();
-        let mut three = Writing::new(blocked.clone(), 1000);
+        let mut three = Writing::new(blocked.clone(), 1000, Form::Lines);
         let error = three.append(b"{}\n", 0).unwrap_err();
         assert!(error.to_string().contains("cannot make"), "{error}");
         fs::remove_file(&blocked).unwrap();

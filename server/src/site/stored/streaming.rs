@@ -29,8 +29,8 @@ pub struct StreamCursorRecord {
     pub sequence: u64,
     /// Which enabling it belongs to: when that was, in milliseconds since 1970.
     pub enabled_ms: u64,
-    /// Since when the sink takes nothing, in milliseconds since 1970; `None`: it does.
-    pub failing_since_ms: Option<u64>,
+    /// For how many milliseconds the sink took nothing while it was tried; `None`: it takes.
+    pub failing_ms: Option<u64>,
 }
 
 impl StreamCursorRecord {

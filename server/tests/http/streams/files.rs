@@ -174,10 +174,22 @@ async fn what_is_under_way_arrives_before_the_server_stops() {
     assert_eq!(envelopes(&directory.join("out")).len(), 21);
 }
 
+/// What a counter has.
+async fn counted(client: &mut Client, name: &str) -> usize {
+    let page = client.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let text = page.text();
+    let found = text.lines().find_map(|line| line.strip_prefix(name));
+    let found = found.unwrap_or_else(|| panic!("{name} is not in\n{text}"));
+    found.trim().parse().unwrap()
+}
+
 /// The log is read once for all of them: each pool's lane takes its events from there.
 #[tokio::test]
 async fn many_pools_share_a_stream() {
-    const POOLS: usize = 60;
+    const POOLS: usize = 200;
+    const TURNS: usize = 3;
+    const FOR_ALL: &str = "syncline_stream_commits_read_for_all_total";
+    const FOR_ONE: &str = "syncline_stream_commits_read_for_one_total";
     let home = tempfile::tempdir().unwrap();
     let directory = home.path();
     let running = start(directory, FILES);
@@ -188,7 +200,13 @@ async fn many_pools_share_a_stream() {
         enable(&mut client, &guest.pool, "out").await;
         guests.push(guest);
     }
-    for turn in 0..3 {
+    until("all of them stream", async || {
+        let page = client.ask("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        let readers = "syncline_reader_behind_commits{reader=\"stream out of ";
+        (page.text().matches(readers).count() == POOLS).then_some(())
+    })
+    .await;
+    for turn in 0..TURNS {
         for guest in &guests {
             write(&mut client, guest, "k", &turn.to_string()).await;
         }
@@ -201,6 +219,14 @@ async fn many_pools_share_a_stream() {
         (records.len() == POOLS && records.values().all(last)).then_some(())
     })
     .await;
+    // If each pool read the log, it would be a hundred times as much.
+    let (for_all, for_one) = (
+        counted(&mut client, FOR_ALL).await,
+        counted(&mut client, FOR_ONE).await,
+    );
+    let written = POOLS * TURNS;
+    assert!(for_all + for_one >= written, "{for_all} and {for_one}");
+    assert!(for_all + for_one <= 2 * written, "{for_all} and {for_one}");
     // A pool that is deleted leaves the others alone.
     let developer = crate::signed::developer("cognito-identity");
     let gone = json!({ "IdentityPoolId": guests[0].pool });
