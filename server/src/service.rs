@@ -9,6 +9,7 @@ mod body;
 mod caught;
 mod framing;
 mod reply;
+mod request_ids;
 #[cfg(test)]
 mod room;
 mod spelling;
@@ -44,6 +45,7 @@ use crate::wire::Form;
 
 use body::Bodies;
 use reply::{Failure, Reply};
+use request_ids::RequestIds;
 
 pub use answer_body::AnswerBody;
 pub use spelling::SpellingError;
@@ -58,6 +60,7 @@ pub struct Service {
     /// Room for large answers.
     answers: Arc<Semaphore>,
     spelling: Extensions,
+    ids: RequestIds,
 }
 
 /// How fast callers may ask. Only who has proved who it is can use up its share.
@@ -108,6 +111,7 @@ impl Service {
             bodies,
             answers: reply::room_for_answers(),
             spelling,
+            ids: RequestIds::new(),
         })
     }
 
@@ -125,7 +129,7 @@ impl Service {
     /// Answers one request.
     pub async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let began = Instant::now();
-        let id = Uuid::new_v4();
+        let id = self.ids.next();
         let mut asked = Asked {
             id,
             api: Api::Sync,
