@@ -134,12 +134,17 @@ def play(server, sink, pools, writers, path):
             one.result()
 
 
+def go_without(why):
+    """A run in full is a proof, and what was never tried is not proved."""
+    (pytest.fail if NUMBERS is FULL else pytest.skip)(why)
+
+
 @pytest.fixture
 def sink(request, tmp_path):
     try:
         made = SINKS[request.param](tmp_path)
     except Missing as missing:
-        pytest.skip(str(missing))
+        go_without(str(missing))
     yield made
     made.end()
 
@@ -207,6 +212,15 @@ def note(sink, written, compared, seconds):
     if log := os.environ.get("SYNCLINE_REBUILD_LOG"):
         with open(log, "a") as out:
             out.write(line + "\n")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "outcome"), [(QUICK, pytest.skip.Exception), (FULL, pytest.fail.Exception)]
+)
+def test_a_sink_that_is_missing_is_no_proof_in_full(monkeypatch, numbers, outcome):
+    monkeypatch.setattr(sys.modules[__name__], "NUMBERS", numbers)
+    with pytest.raises(outcome, match="there is no sink"):
+        go_without("there is no sink")
 
 
 def test_a_place_stays_before_a_frame_that_is_not_finished(tmp_path):
