@@ -89,6 +89,10 @@ impl Form {
     ///
     /// # Errors
     /// If it cannot be read.
+    #[cfg_attr(
+        not(feature = "zstd"),
+        expect(unused_variables, reason = "only frames are looked at")
+    )]
     pub(super) fn is_one_write(&self, file: &File, from: u64) -> io::Result<bool> {
         match self {
             Self::Lines => Ok(true),
