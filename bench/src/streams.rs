@@ -64,8 +64,13 @@ pub fn run(shared: &Shared, machine: &Machine, options: &StreamsOptions) -> Resu
         .stream_rounds
         .map_or(usual, |rounds| rounds.get().into());
     let binary = server::binary(shared.server.as_deref())?;
-    let mut sinks = SINKS.to_vec();
-    sinks.retain(|(_, more)| Scene::has(&binary, &shared.data, more).unwrap_or(false));
+    let mut sinks = Vec::new();
+    for sink in SINKS {
+        // Every server has plain files.
+        if sink.1.is_empty() || Scene::has(&binary, &shared.data, sink.1)? {
+            sinks.push(sink);
+        }
+    }
     let left_out: Vec<_> = SINKS.iter().filter(|sink| !sinks.contains(sink)).collect();
     let bar = progress::bar("streams", rounds * sinks.len());
     let mut turns: Vec<Vec<Turn>> = sinks.iter().map(|_| Vec::new()).collect();

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_json::Value;
@@ -48,4 +49,25 @@ fn every_change_is_delivered_and_every_record_published() {
     let text = std::fs::read_to_string(scratch.path().join("document/BENCHMARKS.md")).unwrap();
     assert!(text.contains("| 3,000 records |"), "{text}");
     assert!(!text.contains("Not measured: `syncline-bench streams`"));
+}
+
+#[test]
+fn a_server_that_cannot_be_asked_is_not_one_without_a_feature() {
+    let scratch = tempfile::tempdir().unwrap();
+    let server = scratch.path().join("server");
+    std::fs::write(&server, "#!/bin/sh\necho it is broken >&2\nexit 3\n").unwrap();
+    std::fs::set_permissions(&server, std::fs::Permissions::from_mode(0o700)).unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_syncline-bench"))
+        .args(["--data", "data", "--report", "report", "streams"])
+        .arg("--server")
+        .arg(&server)
+        .current_dir(scratch.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success());
+    assert!(
+        said.contains("the server refuses compress = \"zstd\": it is broken"),
+        "{said}"
+    );
 }

@@ -1,7 +1,9 @@
 """A table for analysts, read by DuckDB, is what the lines of the same export say."""
 
 import json
+import os
 import subprocess
+import sys
 
 import pytest
 from actors import remove, replace
@@ -70,24 +72,43 @@ def test_a_table_has_every_record_of_the_lines(exported, tmp_path):
     assert (tmp_path / "piped").read_bytes() == path.read_bytes()
 
 
+# A process begins with the peak of the one that began it: this one is small.
+PEAK = """
+import resource, subprocess, sys
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+
+
+def peak_bytes(server, *arguments):
+    """The most memory that an export had."""
+    command = [binary(), "export", "--data", str(server.data), "--format", "parquet", *arguments]
+    measured = [sys.executable, "-c", PEAK, *command]
+    return int(subprocess.run(measured, capture_output=True, check=True).stdout) * 1024
+
+
 def test_memory_does_not_follow_the_number_of_records(server, developer, tmp_path):
-    pool = developer.pool()
-    guests = [developer.guest(pool) for _ in range(4)]
-    for number in range(80):
-        guests[number % 4].dataset(f"d{number}").update([replace("k", "v" * 1_000_000)])
+    pools = [developer.pool(), developer.pool()]
+    guests = [developer.guest(pools[number % 2]) for number in range(4)]
+    for number in range(72):
+        value = os.urandom(500_000).hex()
+        guests[number % 4].dataset(f"d{number}").update([replace("k", value)])
     assert server.stop() == 0
     path = tmp_path / "large.parquet"
     failed = export(server, "--format", "parquet", "--out", str(path), check=False)
     if "needs a program with the feature" in failed.stderr:
         pytest.skip("the program writes no tables")
-    # 80 MB in groups of 32 MiB.
+    # 72 MB in groups of 32 MiB.
     with duckdb.connect() as database:
         groups = database.execute(
             "select distinct row_group_id, row_group_num_rows from parquet_metadata(?) order by 1",
             [str(path)],
         ).fetchall()
-    assert [rows for _, rows in groups] == [34, 34, 12]
-    assert table(path, "count(*), sum(length(value))") == [(80, 80_000_000)]
+    assert [rows for _, rows in groups] == [34, 34, 4]
+    assert table(path, "count(*), sum(length(value))") == [(72, 72_000_000)]
+    # One pool fills a group, too; 36 MB more take no more of them.
+    one, both = peak_bytes(server, "--pool", pools[0]), peak_bytes(server)
+    assert both < one + 18_000_000, f"{one} bytes for one pool, {both} for both"
 
 
 def test_what_cannot_be_is_refused(exported, tmp_path):

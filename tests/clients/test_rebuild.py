@@ -134,12 +134,17 @@ def play(server, sink, pools, writers, path):
             one.result()
 
 
+def go_without(why):
+    """A run in full is a proof, and what was never tried is not proved."""
+    (pytest.fail if NUMBERS is FULL else pytest.skip)(why)
+
+
 @pytest.fixture
 def sink(request, tmp_path):
     try:
         made = SINKS[request.param](tmp_path)
     except Missing as missing:
-        pytest.skip(str(missing))
+        go_without(str(missing))
     yield made
     made.end()
 
@@ -207,6 +212,59 @@ def note(sink, written, compared, seconds):
     if log := os.environ.get("SYNCLINE_REBUILD_LOG"):
         with open(log, "a") as out:
             out.write(line + "\n")
+
+
+@pytest.mark.parametrize(
+    ("numbers", "outcome"), [(QUICK, pytest.skip.Exception), (FULL, pytest.fail.Exception)]
+)
+def test_a_sink_that_is_missing_is_no_proof_in_full(monkeypatch, numbers, outcome):
+    monkeypatch.setattr(sys.modules[__name__], "NUMBERS", numbers)
+    with pytest.raises(outcome, match="there is no sink"):
+        go_without("there is no sink")
+
+
+def test_a_place_stays_before_a_frame_that_is_not_finished(tmp_path):
+    try:
+        sink = SINKS["file-zstd"](tmp_path)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    sink.path.mkdir()
+    file = sink.path / "2026-11-23-00000001.ndjson.zst"
+
+    def frame(lines):
+        done = subprocess.run(["zstd", "-cq"], input=b"".join(lines), capture_output=True, check=True)
+        return done.stdout
+
+    class Lines:
+        """What was taken over, and up to where."""
+
+        taken, at = [], None
+
+        def place(self):
+            return self.at
+
+        def apply(self, records):
+            self.taken = self.taken + [record["Data"] for record in records]
+            self.at = [records[-1]["SequenceNumber"]]
+
+    copy = Lines()
+    first = [b'{"a":1}\n']
+    # zstd prints what it has of a frame in steps of 128 KiB.
+    second = [b'{"b":"%s"}\n' % os.urandom(20_000).hex().encode() for _ in range(40)]
+    file.write_bytes(frame(first))
+    assert sink.read(copy, None) == 1
+    # The server is killed in the middle of a write, cuts it off, and writes in another order.
+    file.write_bytes(frame(first) + frame(second)[:-1000])
+    sink.read(copy, None)
+    file.write_bytes(frame(first) + frame(second[::-1]))
+    sink.read(copy, None)
+    assert copy.taken == first + second[::-1]
+    # The end of a file that is not the newest is what it is: what was in it came again behind it.
+    file.write_bytes(frame(first) + frame(second[::-1]) + frame(second)[:-1000])
+    (sink.path / "2026-11-23-00000002.ndjson.zst").write_bytes(frame(second))
+    sink.read(copy, None)
+    assert copy.taken[:41] == first + second[::-1] and set(second) <= set(copy.taken[41:])
+    assert sink.read(copy, None) == 0
 
 
 def test_the_consumer_notices_what_is_left_out(tmp_path):

@@ -13,12 +13,17 @@ use crate::processor;
 /// How often the memory is looked at, and whether it has ended.
 const SAMPLING_PERIOD: Duration = Duration::from_millis(20);
 
+/// Two of each quarter.
+const SAMPLES_MIN: usize = 8;
+
 /// One bulk publish.
 pub(super) struct Publishing {
     seconds: f64,
     /// Resident bytes before it, and while it ran.
     before: u64,
     samples: Vec<u64>,
+    /// See [`Published::flatness`].
+    flatness: f64,
 }
 
 /// What is told of all of them.
@@ -58,21 +63,26 @@ impl Publishing {
         Ok(Self {
             seconds: began.elapsed().as_secs_f64(),
             before,
+            flatness: flatness(&samples)?,
             samples,
         })
     }
+}
 
-    /// The median of the last quarter of the samples by that of the second.
-    fn flatness(&self) -> f64 {
-        let quarter = |number: usize| {
-            let (from, to) = (
-                self.samples.len() * number / 4,
-                self.samples.len() * (number + 1) / 4,
-            );
-            Spread::of(self.samples[from..to].iter().map(|bytes| *bytes as f64)).median
-        };
-        quarter(3) / quarter(1)
+/// The median of the last quarter of the samples by that of the second.
+fn flatness(samples: &[u64]) -> Result<f64> {
+    let count = samples.len();
+    if count < SAMPLES_MIN {
+        return fail(format!(
+            "the bulk publish was over when its memory had been looked at {count} times, and \
+             {SAMPLES_MIN} are needed to compare its quarters: ask for more --stream-datasets"
+        ));
     }
+    let quarter = |number: usize| {
+        let (from, to) = (count * number / 4, count * (number + 1) / 4);
+        Spread::of(samples[from..to].iter().map(|bytes| *bytes as f64)).median
+    };
+    Ok(quarter(3) / quarter(1))
 }
 
 impl Published {
@@ -86,7 +96,7 @@ impl Published {
             records_per_second: Spread::of(all.iter().map(|one| records as f64 / one.seconds)),
             resident_before: most(&|one| Some(one.before)),
             resident_most: most(&|one| one.samples.iter().max().copied()),
-            flatness: Spread::of(all.iter().map(Publishing::flatness)),
+            flatness: Spread::of(all.iter().map(|one| one.flatness)),
             samples: all.iter().map(|one| one.samples.len()).sum(),
         }
     }
@@ -114,5 +124,19 @@ impl Published {
                 self.flatness.most
             ),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quarters_are_compared_when_there_are_some() {
+        let samples = [9, 9, 2, 2, 5, 5, 4, 4];
+        assert!((flatness(&samples).unwrap() - 2.0).abs() < f64::EPSILON);
+        let error = flatness(&samples[1..]).unwrap_err().to_string();
+        assert!(error.contains("looked at 7 times"), "{error}");
+        assert!(error.contains("--stream-datasets"), "{error}");
     }
 }

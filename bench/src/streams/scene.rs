@@ -25,6 +25,8 @@ const LOOKING_PERIOD: Duration = Duration::from_millis(10);
 const HANGS: Duration = Duration::from_secs(1800);
 /// What the server keeps in memory of what it has read.
 const CACHE_BYTES: usize = 16 << 20;
+/// What a server says of a setting that it was built without.
+const LACKS: &str = "needs a program with the feature";
 const SENT: &str = "syncline_stream_events_sent_total{stream=\"out\"} ";
 
 /// See the module.
@@ -39,7 +41,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    /// Whether a server knows a setting of files.
+    /// Whether a server was built with what a setting of files needs.
     pub(super) fn has(binary: &Path, data: &Path, more: &str) -> Result<bool> {
         std::fs::create_dir_all(data)?;
         let file = data.join(format!("streams-{}.toml", std::process::id()));
@@ -48,7 +50,18 @@ impl Scene {
         command.args(["config", "check", "--config"]).arg(&file);
         let checked = command.output()?;
         std::fs::remove_file(&file)?;
-        Ok(checked.status.success())
+        if checked.status.success() {
+            return Ok(true);
+        }
+        let why = String::from_utf8_lossy(&checked.stderr);
+        match why.contains(LACKS) {
+            true => Ok(false),
+            false => fail(format!(
+                "the server refuses {}: {}",
+                more.trim(),
+                why.trim()
+            )),
+        }
     }
 
     /// A server with a pool, in which all datasets will be, and whose stream has begun. The server

@@ -36,6 +36,9 @@ pub(super) struct Lane {
     place: Place,
     /// The last commit whose events the sink has.
     at: Sequence,
+    /// The last event that is done with, which may be in the middle of a commit: the next try
+    /// goes on behind it. What is stored are whole commits.
+    done: Option<(Sequence, u32)>,
     /// Reads the log while the window does not reach back to here.
     feed: Option<Feed>,
     trouble: Option<Trouble>,
@@ -72,6 +75,7 @@ impl Lane {
             bell,
             place,
             at,
+            done: None,
             feed: None,
             trouble,
         })
@@ -202,7 +206,9 @@ impl Lane {
 
     /// Puts events batch by batch. The first trouble ends it: the rest is taken again.
     async fn deliver(&mut self, taken: Taken) -> Result<Result<(), Reason>, End> {
-        let mut events = taken.events.into_iter().peekable();
+        let done = self.done;
+        let left = |event: &Arc<Event>| Some(order(event)) > done;
+        let mut events = taken.events.into_iter().filter(left).peekable();
         while events.peek().is_some() {
             let (mut batch, mut parcels) = (Vec::new(), Vec::new());
             let mut bytes = 0;
@@ -311,6 +317,7 @@ impl Lane {
             // Other events of the same commit may still be to come.
             let whole = if last.is_last { sequence } else { sequence - 1 };
             self.at = self.at.max(Sequence::new(whole));
+            self.done = Some(order(last));
         }
         if self.trouble.take().is_some() {
             self.outlet.tally.failing.dec();
@@ -384,6 +391,11 @@ impl Drop for Lane {
             self.outlet.tally.failing.dec();
         }
     }
+}
+
+/// Where an event is in the log.
+fn order(event: &Event) -> (Sequence, u32) {
+    (event.id.sequence, event.id.index)
 }
 
 /// Why something was not taken.

@@ -178,7 +178,7 @@ impl Reply {
         let mut reply = match form {
             Form::Json => Self::new(status, media_type(api), body.to_string().into_bytes()),
             Form::Cbor => {
-                // Two texts in a map; what cannot be laid out is in the headers all the same.
+                // The same map. What cannot be laid out is in the headers all the same.
                 let body = form.write(&body).unwrap_or_default();
                 Self::new(status, form.media_type(), body)
             }

@@ -78,7 +78,9 @@ impl Holds {
         let name = name_of(&record.stream, &pool);
         let feed = engine.feed(record.cursor())?.named(&name);
         let mut held = self.lock();
-        let is_stalled = held.get(&pool).is_some_and(|held| held.is_stalled);
+        // Another stream has another sink.
+        let old = held.get(&pool).filter(|held| held.name == name);
+        let is_stalled = old.is_some_and(|held| held.is_stalled);
         let new = Held {
             _feed: feed,
             name,
@@ -129,4 +131,40 @@ pub fn name_of(stream: &str, pool: &impl fmt::Display) -> String {
 fn pool(reader: &Reader<'_>, uuid: uuid::Uuid) -> Option<PoolId> {
     let id = stored::find_pool(reader, uuid)?;
     PoolId::parse(&id.to_string()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fixture::Fixture;
+
+    #[tokio::test]
+    async fn a_sink_is_stalled_and_not_the_next_one() {
+        let fixture = Fixture::new();
+        let pool = PoolId::parse(&fixture.pool().await).unwrap();
+        let engine = fixture.site.store.engine();
+        let holds = Holds::default();
+        let set = |stream: &str| {
+            let head = engine.head();
+            let record = StreamCursorRecord {
+                stream: stream.to_owned(),
+                store: head.store.into_bytes(),
+                sequence: head.sequence.get(),
+                ..StreamCursorRecord::default()
+            };
+            holds.set(engine, pool, &record).unwrap();
+        };
+        set("out");
+        holds.set_stalled(&pool, true);
+        let stalled = HashSet::from([name_of("out", &pool)]);
+        assert_eq!(holds.stalled(), stalled);
+        set("out");
+        assert_eq!(
+            holds.stalled(),
+            stalled,
+            "it has moved, and takes nothing still"
+        );
+        set("other");
+        assert_eq!(holds.stalled(), HashSet::new());
+    }
 }

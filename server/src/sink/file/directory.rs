@@ -84,7 +84,9 @@ impl Directory {
         let length = file.metadata().map_err(failed)?.len();
         let whole = form.whole(&file).map_err(failed)?;
         if whole < length {
-            if length - whole > UNSYNCED_BYTES_MAX {
+            let is_crash = length - whole <= UNSYNCED_BYTES_MAX
+                && form.is_one_write(&file, whole).map_err(failed)?;
+            if !is_crash {
                 // No crash does that. What is there may have been told as safe: leave it.
                 tracing::error!(
                     "{} holds what is no envelope at byte {whole}; it stays as it is, and the \

@@ -82,6 +82,24 @@ impl Form {
             Self::Frames(_) => frames::whole(BufReader::new(file)),
         }
     }
+
+    /// Whether what a file holds from a byte on, where nothing whole begins, can be one write that
+    /// a crash cut short. Lines may be several writes, of which a crash leaves what it likes; a
+    /// frame is one, so another frame behind it was synced after it. Holds the rest in memory.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    #[cfg_attr(
+        not(feature = "zstd"),
+        expect(unused_variables, reason = "only frames are looked at")
+    )]
+    pub(super) fn is_one_write(&self, file: &File, from: u64) -> io::Result<bool> {
+        match self {
+            Self::Lines => Ok(true),
+            #[cfg(feature = "zstd")]
+            Self::Frames(_) => frames::is_one(file, from),
+        }
+    }
 }
 
 impl fmt::Debug for Form {
@@ -115,9 +133,14 @@ fn whole_lines(mut reader: impl BufRead) -> io::Result<(u64, bool)> {
 
 #[cfg(feature = "zstd")]
 mod frames {
-    use std::io::{self, BufRead, BufReader, Read};
+    use std::fs::File;
+    use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
     use zstd::stream::read::Decoder;
+    use zstd::zstd_safe::{get_error_name, zstd_sys::ZSTD_ErrorCode};
+
+    /// What every frame begins with, as RFC 8878 has it.
+    const MAGIC: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 
     /// Bytes up to the end of the last frame before the first that is not whole, or holds
     /// something else than whole lines.
@@ -132,11 +155,34 @@ mod frames {
             match super::whole_lines(BufReader::new(decoder)) {
                 Ok((_, true)) => {}
                 Ok((_, false)) => return Ok(whole),
-                // What the system says is about the disk, what the decoder says about the frame.
-                Err(error) if error.raw_os_error().is_some() => return Err(error),
-                Err(_) => return Ok(whole),
+                Err(error) if is_damage(&error) => return Ok(whole),
+                Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether no further frame begins behind the first bytes of what there is from a byte on. By
+    /// chance they look so in one of 4 GiB.
+    pub(super) fn is_one(mut file: &File, from: u64) -> io::Result<bool> {
+        file.seek(SeekFrom::Start(from))?;
+        let mut rest = Vec::new();
+        file.read_to_end(&mut rest)?;
+        let behind = rest.get(MAGIC.len()..).unwrap_or_default();
+        Ok(!behind.windows(MAGIC.len()).any(|four| four == MAGIC))
+    }
+
+    /// What the system says is about the disk, what the decoder says about the frame, unless there
+    /// is no memory for it.
+    pub(super) fn is_damage(error: &io::Error) -> bool {
+        error.raw_os_error().is_none()
+            && error.kind() != io::ErrorKind::OutOfMemory
+            && error.to_string() != no_memory()
+    }
+
+    /// What the decoder says then: its errors have no other mark. A code is a negative size.
+    pub(super) fn no_memory() -> &'static str {
+        let code = ZSTD_ErrorCode::ZSTD_error_memory_allocation as usize;
+        get_error_name(0_usize.wrapping_sub(code))
     }
 
     /// Knows how much was taken of a reader.
@@ -177,6 +223,19 @@ mod tests {
         let path = home.path().join("file");
         fs::write(&path, bytes).unwrap();
         form.whole(&File::open(&path).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_is_no_damage_is_known() {
+        let told = |text: &str| frames::is_damage(&io::Error::other(text.to_owned()));
+        assert!(
+            frames::no_memory().contains("memory"),
+            "not an unknown error"
+        );
+        assert!(!told(frames::no_memory()));
+        assert!(told("Data corruption detected"));
+        assert!(frames::is_damage(&io::ErrorKind::UnexpectedEof.into()));
+        assert!(!frames::is_damage(&io::Error::from_raw_os_error(5)));
     }
 
     #[test]

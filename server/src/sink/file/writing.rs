@@ -45,7 +45,7 @@ impl Writing {
     }
 
     /// Appends lines and syncs them. After an error nothing of them counts, and the next call
-    /// begins with what is really there.
+    /// begins with what is really there: a file whose end is not known is read again.
     pub(super) fn append(&mut self, lines: &[u8], now_ms: u64) -> Result<(), FileSinkError> {
         let encoded = self.form.encode(lines);
         let encoded = encoded.map_err(|source| wrong("compress for", self.path.clone(), source))?;
@@ -60,8 +60,8 @@ impl Writing {
             let cut = current.file.set_len(current.bytes);
             if let Err(source) = cut {
                 tracing::warn!("cannot cut {} back: {source}", current.path.display());
+                self.current = None;
             }
-            self.current = None;
             return Err(error);
         }
         if let Err(source) = current.file.sync_data() {
@@ -261,6 +261,74 @@ mod tests {
             "1970-01-01-00000003.ndjson",
         ];
         assert_eq!(names(&path), expected);
+    }
+
+    #[cfg(feature = "zstd")]
+    #[test]
+    fn damage_before_synced_frames_does_not_cost_them() {
+        use crate::config::Compress;
+
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().to_owned();
+        let open = || {
+            let form = Form::new(Some(Compress::Zstd)).unwrap();
+            Writing::new(path.clone(), 1000, form)
+        };
+        let (mut writing, mut ends) = (open(), Vec::new());
+        let file = path.join("1970-01-01-00000001.ndjson.zst");
+        for line in [b"{\"a\":1}\n", b"{\"a\":2}\n", b"{\"a\":3}\n"] {
+            writing.append(line, 0).unwrap();
+            ends.push(fs::read(&file).unwrap().len());
+        }
+        drop(writing);
+        let whole = fs::read(&file).unwrap();
+        // A byte of the first, or of the second: what is behind it was synced, and stays.
+        for at in [1, ends[0] - 1, ends[0], ends[0] + 6] {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            fs::write(&file, &damaged).unwrap();
+            open().append(b"{\"a\":4}\n", 0).unwrap();
+            assert_eq!(fs::read(&file).unwrap(), damaged, "{at}");
+            let next = path.join("1970-01-01-00000002.ndjson.zst");
+            let read = zstd::decode_all(fs::read(&next).unwrap().as_slice()).unwrap();
+            assert_eq!(read, b"{\"a\":4}\n");
+            fs::remove_file(next).unwrap();
+        }
+        // The last one looks as a crash would have left it.
+        let mut damaged = whole.clone();
+        damaged[ends[1] + 6] ^= 1;
+        fs::write(&file, &damaged).unwrap();
+        open().append(b"{\"a\":4}\n", 0).unwrap();
+        let read = zstd::decode_all(fs::read(&file).unwrap().as_slice()).unwrap();
+        assert_eq!(read, b"{\"a\":1}\n{\"a\":2}\n{\"a\":4}\n");
+    }
+
+    #[test]
+    fn a_file_that_was_cut_back_is_not_read_again() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().to_owned();
+        let mut writing = Writing::new(path.clone(), u64::MAX, Form::Lines);
+        writing.append(b"{\"a\":1}\n", 0).unwrap();
+        // A file that is as long as files can be here has no room for more.
+        let current = writing.current.as_mut().unwrap();
+        let (mut fits, mut not) = (current.bytes, i64::MAX as u64 + 1);
+        while not - fits > 1 {
+            let between = fits + (not - fits) / 2;
+            match current.file.set_len(between) {
+                Ok(()) => fits = between,
+                Err(_) => not = between,
+            }
+        }
+        current.bytes = fits;
+        let error = writing.append(b"{\"a\":2}\n", 0).unwrap_err();
+        assert!(error.to_string().contains("cannot write"), "{error}");
+        let current = writing.current.as_mut().expect("its end is known");
+        assert_eq!(current.file.metadata().unwrap().len(), fits);
+        current.file.set_len(8).unwrap();
+        current.bytes = 8;
+        writing.append(b"{\"a\":3}\n", 0).unwrap();
+        let file = path.join("1970-01-01-00000001.ndjson");
+        assert_eq!(fs::read(file).unwrap(), b"{\"a\":1}\n{\"a\":3}\n");
     }
 
     #[test]
