@@ -61,6 +61,19 @@ struct Told {
     after_sending: Delays,
 }
 
+/// The same as one of several measurements: where too few files may be open for it, that is said,
+/// and the others go on.
+pub fn run_if_possible(
+    shared: &Shared,
+    machine: &Machine,
+    options: &ListenerOptions,
+) -> Result<()> {
+    match descriptors::reserve(options.listeners(shared.quick)) {
+        Ok(()) => run(shared, machine, options),
+        Err(why) => report::lines(&[format!("listeners are not measured: {why}")]),
+    }
+}
+
 pub fn run(shared: &Shared, machine: &Machine, options: &ListenerOptions) -> Result<()> {
     let listeners = options.listeners(shared.quick);
     descriptors::reserve(listeners)?;
@@ -172,5 +185,37 @@ impl Outcome {
                 row("push, after the sending", &self.messages.after_sending),
             ],
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::arguments::{Arguments, Command};
+
+    fn asked(option: &str, value: &str) -> std::result::Result<Arguments, clap::Error> {
+        Arguments::try_parse_from(["syncline-bench", "listeners", option, value])
+    }
+
+    #[test]
+    fn too_few_open_files_end_only_this_measurement() {
+        let Arguments { shared, command } = asked("--listeners", "1099511627776").unwrap();
+        let Command::Listeners(options) = command else {
+            panic!("another command");
+        };
+        let machine = Machine::new(&shared.data, &shared.build);
+        run_if_possible(&shared, &machine, &options).unwrap();
+        assert!(run(&shared, &machine, &options).is_err());
+    }
+
+    #[test]
+    fn a_time_that_there_cannot_be_is_refused() {
+        for value in ["-1", "0", "NaN", "inf", "86401", "x"] {
+            let refused = asked("--listener-seconds", value).err().unwrap();
+            assert!(refused.to_string().contains("more than 0"), "{refused}");
+        }
+        assert!(asked("--listener-seconds", "0.3").is_ok());
     }
 }

@@ -84,7 +84,7 @@ fn run(arguments: Arguments) -> failure::Result<()> {
             bulk::run(&shared, &machine, &options.bulk)?;
             http::run(&shared, &machine, &options.http)?;
             idle::run(&shared, &machine, &options.idle)?;
-            listeners::run(&shared, &machine, &options.listeners)?;
+            listeners::run_if_possible(&shared, &machine, &options.listeners)?;
             memory::run(&shared, &machine, &options.memory)?;
             upkeep::run(&shared, &machine, &options.upkeep)?;
             streams::run(&shared, &machine, &options.streams)

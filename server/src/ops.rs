@@ -28,7 +28,8 @@ use crate::routes::{Labels, SyncOperation};
 use crate::site::{Site, stored};
 use crate::wire::{EpochSeconds, Query, Violations, sync as wire};
 
-/// Answers one operation: the JSON of its output.
+/// Answers one operation: the JSON of its output. The body is dropped as soon as what waits for
+/// others needs no more of it than was read.
 ///
 /// # Errors
 /// Whatever the operation refuses.
@@ -38,7 +39,7 @@ pub async fn answer(
     operation: SyncOperation,
     labels: &Labels,
     raw_query: &str,
-    body: &[u8],
+    body: impl AsRef<[u8]>,
 ) -> Result<Vec<u8>, ApiError> {
     use SyncOperation as O;
     access::permit(operation, caller, labels, site.realm(), |pool, identity| {
@@ -71,10 +72,15 @@ pub async fn answer(
         O::BulkPublish => json(&bulk_publish::start(site, &target).await?),
         O::GetBulkPublishDetails => json(&bulk_publish::details(site, &target).await?),
         O::GetCognitoEvents => json(&events::get(site, &target).await?),
-        O::SetCognitoEvents => json(&events::set(site, &target, body).await?),
+        O::SetCognitoEvents => json(&events::set(site, &target, body.as_ref()).await?),
         O::GetIdentityPoolConfiguration => json(&configuration::get(site, &target).await?),
-        O::SetIdentityPoolConfiguration => json(&configuration::set(site, &target, body).await?),
-        O::RegisterDevice => json(&devices::register_device(site, caller, &target, body).await?),
+        O::SetIdentityPoolConfiguration => {
+            json(&configuration::set(site, &target, body.as_ref()).await?)
+        }
+        O::RegisterDevice => {
+            let body = body.as_ref();
+            json(&devices::register_device(site, caller, &target, body).await?)
+        }
         O::SubscribeToDataset => {
             json(&devices::subscribe(site, caller, &target, &labels.device).await?)
         }

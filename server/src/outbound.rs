@@ -30,6 +30,9 @@ pub enum OutboundError {
     /// No connection.
     #[error("cannot connect")]
     Connect(#[source] std::io::Error),
+    /// No connection, and it was tried too lately to be tried again.
+    #[error("no connection, as was found a moment ago: {0}")]
+    Lately(String),
     /// No trusted connection.
     #[error("cannot agree on TLS")]
     Tls(#[source] Box<dyn std::error::Error + Send + Sync>),

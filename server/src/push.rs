@@ -42,6 +42,9 @@ const PAUSE: Duration = Duration::from_secs(1);
 
 /// The queues, by application.
 type Queues = BTreeMap<String, Arc<Queue>>;
+/// How each application's messages are sent. They are made once, since they know what a service
+/// has said so far.
+type Transports = BTreeMap<String, Arc<Transport>>;
 
 /// Pushes until told to stop. Does nothing if no application is configured.
 pub async fn run(site: Arc<Site>, stop: watch::Receiver<bool>) {
@@ -53,7 +56,11 @@ pub async fn run(site: Arc<Site>, stop: watch::Receiver<bool>) {
         .map(|application| (application.clone(), Arc::default()))
         .collect();
     let queues = Arc::new(queues);
-    let deliveries = deliver(&site, &queues, &stop);
+    let transports = site.config.push.iter();
+    let transports: Transports = transports
+        .map(|(name, config)| (name.clone(), Arc::new(Transport::new(name, config))))
+        .collect();
+    let deliveries = deliver(&site, &queues, &transports, &stop);
     let reading = once_more("reading what is to be pushed", || {
         read_from_stored(Arc::clone(&site), Arc::clone(&queues), stop.clone())
     });
@@ -99,7 +106,12 @@ async fn read_from_stored(
 }
 
 /// Delivers by all applications until told to stop.
-async fn deliver(site: &Arc<Site>, queues: &Queues, stop: &watch::Receiver<bool>) {
+async fn deliver(
+    site: &Arc<Site>,
+    queues: &Queues,
+    transports: &Transports,
+    stop: &watch::Receiver<bool>,
+) {
     let mut deliveries = JoinSet::new();
     let mut names = HashMap::new();
     let mut unserved: Vec<&String> = queues.keys().collect();
@@ -109,7 +121,7 @@ async fn deliver(site: &Arc<Site>, queues: &Queues, stop: &watch::Receiver<bool>
             let delivery = delivery::Delivery {
                 site: Arc::clone(site),
                 application: application.clone(),
-                transport: Transport::new(application, &site.config.push[application]),
+                transport: Arc::clone(&transports[application]),
                 queue,
             };
             let task = deliveries.spawn(delivery.run(stop.clone()));

@@ -43,7 +43,7 @@ use crate::stream;
 use crate::throttle::Throttle;
 use crate::wire::Form;
 
-use body::Bodies;
+use body::{Bodies, Body};
 use reply::{Failure, Reply};
 use request_ids::RequestIds;
 
@@ -185,10 +185,10 @@ impl Service {
             let records = Box::pin(stream::records(&self.site, query)).await?;
             return Ok(Reply::json(Api::Sync, records));
         }
-        let body = body.bytes();
         // What is rare is in a box, so that what is not takes little room: its bytes are moved
         // some times on the way.
         if head.method == Method::POST && head.uri.path() == "/" {
+            let body = body.as_ref();
             if is_form(&head) {
                 return Ok(Box::pin(self.sts(body, asked)).await);
             }
@@ -196,7 +196,7 @@ impl Service {
         }
         if let Some(own) = OwnOperation::resolve(head.method.as_str(), head.uri.path()) {
             let (operation, labels) = own?;
-            let own = self.own(&head, body, operation, &labels, asked);
+            let own = self.own(&head, body.as_ref(), operation, &labels, asked);
             return Ok(Box::pin(own).await?);
         }
         Ok(self.sync(&head, body, asked).await?)
@@ -225,10 +225,15 @@ impl Service {
         }
     }
 
-    async fn sync(&self, head: &Parts, body: &[u8], asked: &mut Asked) -> Result<Reply, ApiError> {
+    async fn sync(
+        &self,
+        head: &Parts,
+        body: Body<'_>,
+        asked: &mut Asked,
+    ) -> Result<Reply, ApiError> {
         let (operation, labels) = routes::resolve(head.method.as_str(), head.uri.path())?;
         asked.operation = operation.name();
-        let caller = self.caller(head, body, Api::Sync)?;
+        let caller = self.caller(head, body.as_ref(), Api::Sync)?;
         let query = head.uri.query().unwrap_or("");
         let output = ops::answer(&self.site, &caller, operation, &labels, query, body).await?;
         Ok(Reply::json(Api::Sync, output))

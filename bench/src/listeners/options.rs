@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use clap::Args;
 
+/// Longest time that updates may go on.
+const SECONDS_MAX: f64 = 86_400.0;
+
 #[derive(Args, Clone)]
 pub struct ListenerOptions {
     /// Event streams, each of an identity of its own [default: 5000, quick 500]
@@ -13,7 +16,7 @@ pub struct ListenerOptions {
     #[arg(long, default_value_t = 200.0)]
     pub listener_rate: f64,
     /// Seconds of updates, once for events and once for messages [default: 30, quick 3]
-    #[arg(long)]
+    #[arg(long, value_parser = seconds, allow_hyphen_values = true)]
     listener_seconds: Option<f64>,
 }
 
@@ -27,4 +30,11 @@ impl ListenerOptions {
         let default = if is_quick { 3.0 } else { 30.0 };
         Duration::from_secs_f64(self.listener_seconds.unwrap_or(default))
     }
+}
+
+/// A time that there can be.
+fn seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok();
+    let seconds = seconds.filter(|seconds| *seconds > 0.0 && *seconds <= SECONDS_MAX);
+    seconds.ok_or_else(|| format!("must be more than 0 and at most {SECONDS_MAX} seconds"))
 }

@@ -29,6 +29,8 @@ pub struct EventStream {
     ears: Ears,
     /// What the client knows.
     told: BTreeMap<DatasetName, Change>,
+    /// Whether it tells of all datasets: those that do not exist are then not among what is known.
+    is_all: bool,
     /// What is sent first.
     first: Option<Bytes>,
     expires_ms: Option<u64>,
@@ -63,6 +65,7 @@ impl EventStream {
             site,
             ears,
             told: state,
+            is_all,
             first: Some(first.into()),
             expires_ms,
             beat: Box::pin(sleep(BEAT)),
@@ -118,7 +121,11 @@ impl EventStream {
             return text;
         }
         for (name, change) in &changes {
-            self.told.insert(name.clone(), *change);
+            if self.is_all && !change.exists {
+                self.told.remove(name);
+            } else {
+                self.told.insert(name.clone(), *change);
+            }
         }
         let changed = changes.iter().map(|(name, change)| (name, *change));
         lines(&mut text, changed, Some(&id(&self.told)));

@@ -30,10 +30,10 @@ pub(super) async fn update_records(
     site: &Site,
     caller: &Caller,
     target: &Target,
-    body: &[u8],
+    body: impl AsRef<[u8]>,
 ) -> Result<wire::UpdateRecordsOutput, ApiError> {
     let dataset = target.dataset()?;
-    let mut input: wire::UpdateRecordsInput = json::read(body)?;
+    let mut input: wire::UpdateRecordsInput = json::read(body.as_ref())?;
     check(&input)?;
     let patches = patches(input.record_patches.take().unwrap_or_default())?;
     let place = Place {
@@ -52,7 +52,9 @@ pub(super) async fn update_records(
             records: Vec::new(),
         });
     }
-    let note = session::note(session.id, session::digest("UpdateRecords", body));
+    let note = session::note(session.id, session::digest("UpdateRecords", body.as_ref()));
+    // Others need its room while this one waits for its session or a function.
+    drop(body);
     let note = Note::new(note).map_err(invalid)?;
     let claim = match site.sessions.claim(session.id).await {
         Ok(claim) => claim,

@@ -146,6 +146,8 @@ where
         .keep_alive_interval(PING.0)
         .keep_alive_timeout(PING.1)
         .keep_alive_while_idle(true)
+        // Until the service has said how many it takes: whoever takes one refuses the others.
+        .initial_max_send_streams(1)
         .handshake(io)
         .await
         .map_err(|error| OutboundError::Exchange(error.into()))?;

@@ -6,6 +6,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use hyper::header::HeaderMap;
 use tokio::sync::{Mutex, Semaphore};
@@ -13,6 +14,10 @@ use tokio::sync::{Mutex, Semaphore};
 use super::address::Address;
 use super::connection::{self, Multiplexed};
 use super::{Answer, Bounds, OutboundError, Post};
+use crate::error::Chain;
+
+/// After no connection came about, none is tried for so long: many may wait for the same one.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// An address, and the connection to it. Clones share it.
 #[derive(Clone)]
@@ -21,6 +26,7 @@ pub struct Line {
     /// As many as there may be requests at once.
     room: Arc<Semaphore>,
     open: Arc<Mutex<Open>>,
+    pause: Duration,
 }
 
 /// The connection, and the number of it: the first is 1.
@@ -28,6 +34,8 @@ pub struct Line {
 struct Open {
     connection: Option<Multiplexed>,
     number: u64,
+    /// When none came about last, and why, unless one has since.
+    failed: Option<(Instant, String)>,
 }
 
 impl Line {
@@ -41,6 +49,7 @@ impl Line {
             address: Arc::new(Address::parse(url)?),
             room: Arc::new(Semaphore::new(requests_max.max(1))),
             open: Arc::default(),
+            pause: PAUSE,
         })
     }
 
@@ -48,8 +57,8 @@ impl Line {
     ///
     /// # Errors
     /// Unless a whole answer within the bounds came in time. Whether the service has seen the
-    /// request is then unknown, but for [`OutboundError::Connect`], [`OutboundError::Tls`] and
-    /// [`OutboundError::Protocol`].
+    /// request is then unknown, but for [`OutboundError::Connect`], [`OutboundError::Tls`],
+    /// [`OutboundError::Protocol`] and [`OutboundError::Lately`].
     pub async fn post(&self, post: Post, bounds: Bounds) -> Result<Answer, OutboundError> {
         let used = AtomicU64::new(0);
         let posted = self.exchange(post, bounds.bytes_max, &used);
@@ -94,17 +103,30 @@ impl Line {
         }
     }
 
-    /// The open connection, or a new one: one for all who ask meanwhile.
+    /// The open connection, or a new one: one for all who ask meanwhile, and one try for all.
     async fn connection(&self) -> Result<(Multiplexed, u64), OutboundError> {
         let mut open = self.open.lock().await;
         let known = open.connection.as_ref();
         if let Some(connection) = known.filter(|known| !known.is_closed()) {
             return Ok((connection.clone(), open.number));
         }
-        let fresh = connection::connect_multiplexed(&self.address).await?;
-        open.connection = Some(fresh.clone());
-        open.number += 1;
-        Ok((fresh, open.number))
+        if let Some((when, why)) = &open.failed
+            && when.elapsed() < self.pause
+        {
+            return Err(OutboundError::Lately(why.clone()));
+        }
+        match connection::connect_multiplexed(&self.address).await {
+            Ok(fresh) => {
+                open.connection = Some(fresh.clone());
+                open.number += 1;
+                open.failed = None;
+                Ok((fresh, open.number))
+            }
+            Err(error) => {
+                open.failed = Some((Instant::now(), Chain(&error).to_string()));
+                Err(error)
+            }
+        }
     }
 
     /// No request goes out on that connection any more.

@@ -5,6 +5,7 @@
 //! whenever one is made.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
@@ -24,7 +25,7 @@ use super::proof;
 use super::transport::BOUNDS;
 use crate::config::ApnsConfig;
 use crate::error::Chain;
-use crate::outbound::{Answer, Line, Post};
+use crate::outbound::{Answer, Line, OutboundError, Post};
 use crate::sigv4::ENCODED;
 
 /// A token is used for so long.
@@ -34,6 +35,10 @@ const USED_SECONDS_MIN: u64 = 20 * 60;
 /// How long Apple keeps a message for a device that it cannot reach: whoever was not told in a
 /// day has synchronized, or never will.
 const KEPT_SECONDS: u64 = 24 * 60 * 60;
+/// How far ahead of the clock the time of a token may be: further, and the clock was put back.
+const AHEAD_SECONDS: u64 = 60;
+/// No device token of Apple's is longer.
+const DEVICE_TOKEN_BYTES_MAX: usize = 400;
 
 /// See the module.
 pub(super) struct Apns {
@@ -46,12 +51,20 @@ struct Shared {
     sender: ApnsConfig,
     /// Held while one is made, so that one is made for all.
     token: Mutex<Option<Token>>,
+    /// Whether Apple has ever taken a message: topic and environment are right then.
+    accepted: AtomicBool,
 }
 
 #[derive(Clone)]
 struct Token {
     bearer: String,
     made: u64,
+}
+
+/// Why there is no answer, and what becomes of the message.
+struct Unanswered {
+    verdict: Verdict,
+    why: String,
 }
 
 /// What the body of a refusal says.
@@ -71,6 +84,7 @@ impl Apns {
                 line,
                 sender,
                 token: Mutex::default(),
+                accepted: AtomicBool::new(false),
             }),
         }
     }
@@ -88,22 +102,33 @@ impl Apns {
 impl Shared {
     async fn deliver(&self, parcel: &Parcel, seconds: u64) -> Verdict {
         let (verdict, why) = match self.post_with_token(parcel, seconds).await {
-            Ok(answer) if answer.is_success() => return Verdict::Delivered,
+            Ok(answer) if answer.is_success() => {
+                self.accepted.store(true, Ordering::Relaxed);
+                return Verdict::Delivered;
+            }
             Ok(answer) => {
                 let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
-                let verdict = said.verdict(answer.status, parcel);
+                let accepted = self.accepted.load(Ordering::Relaxed);
+                let verdict = said.verdict(answer.status, parcel, accepted);
                 let (status, reason) = (answer.status, &said.reason);
-                let why = format!("status {status}, {reason}{}", said.advice());
+                let why = format!("status {status}, {reason}{}", said.advice(accepted));
                 (verdict, why)
             }
-            Err(why) => (Verdict::Away, why),
+            Err(unanswered) => (unanswered.verdict, unanswered.why),
         };
         tracing::warn!("pushing by {}: {why}", self.application);
         verdict
     }
 
     /// Posts, and does so again with a new token if this one has expired.
-    async fn post_with_token(&self, parcel: &Parcel, seconds: u64) -> Result<Answer, String> {
+    async fn post_with_token(&self, parcel: &Parcel, seconds: u64) -> Result<Answer, Unanswered> {
+        let bytes = parcel.device.token.len();
+        if bytes > DEVICE_TOKEN_BYTES_MAX {
+            return Err(Unanswered {
+                verdict: Verdict::Dead,
+                why: format!("no token of Apple's has {bytes} bytes: the device is dropped"),
+            });
+        }
         let token = self.token(seconds, None).await?;
         let answer = self.post(parcel, &token, seconds).await?;
         let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -114,7 +139,12 @@ impl Shared {
         self.post(parcel, &token, seconds).await
     }
 
-    async fn post(&self, parcel: &Parcel, token: &Token, seconds: u64) -> Result<Answer, String> {
+    async fn post(
+        &self,
+        parcel: &Parcel,
+        token: &Token,
+        seconds: u64,
+    ) -> Result<Answer, Unanswered> {
         let device = utf8_percent_encode(&parcel.device.token, ENCODED);
         let until = seconds + KEPT_SECONDS;
         let post = Post {
@@ -131,28 +161,41 @@ impl Shared {
             body: Bytes::from(parcel.for_apple().to_string()),
         };
         let answer = self.line.post(post, BOUNDS).await;
-        answer.map_err(|error| Chain(&error).to_string())
+        answer.map_err(|error| Unanswered {
+            verdict: match error {
+                // One message may be what ends the connection that all share: alone it ends only
+                // its own.
+                OutboundError::Exchange(_) => Verdict::Failed,
+                _ => Verdict::Away,
+            },
+            why: Chain(&error).to_string(),
+        })
     }
 
     /// A token that is good for a while, and another than the one that has expired.
-    async fn token(&self, seconds: u64, expired: Option<&Token>) -> Result<Token, String> {
+    async fn token(&self, seconds: u64, expired: Option<&Token>) -> Result<Token, Unanswered> {
+        let away = |why| Unanswered {
+            verdict: Verdict::Away,
+            why,
+        };
         let mut known = self.token.lock().await;
         if let Some(token) = known.as_ref() {
-            // A clock that went back counts as one that went on.
-            let age = seconds.abs_diff(token.made);
+            // The clock was put back: for Apple, too, the token is of a time to come.
+            let is_ahead = token.made > seconds + AHEAD_SECONDS;
+            let age = seconds.saturating_sub(token.made);
             let is_expired = expired.is_some_and(|expired| expired.bearer == token.bearer);
-            if !is_expired && age < USED_SECONDS {
+            if !is_expired && !is_ahead && age < USED_SECONDS {
                 return Ok(token.clone());
             }
-            if age < USED_SECONDS_MIN {
-                return Err(format!(
+            if !is_ahead && age < USED_SECONDS_MIN {
+                return Err(away(format!(
                     "ExpiredProviderToken, though the token was made {age} seconds ago: \
                      is the clock of this machine right?"
-                ));
+                )));
             }
         }
         let token = Token {
-            bearer: self.bearer(seconds).await?,
+            bearer: self.bearer(seconds).await.map_err(away)?,
             made: seconds,
         };
         *known = Some(token.clone());
@@ -182,17 +225,23 @@ impl Shared {
 }
 
 impl Said {
-    fn verdict(&self, status: u16, parcel: &Parcel) -> Verdict {
+    /// What becomes of the message. `accepted`: whether Apple has ever taken one.
+    fn verdict(&self, status: u16, parcel: &Parcel, accepted: bool) -> Verdict {
         match (status, self.reason.as_str()) {
-            // It registered again since then, and Apple does not know yet.
+            // It registered again since then, and Apple does not know yet. The next message may
+            // arrive; this one would be answered in the same way for long.
             (410, _)
                 if self
                     .timestamp
                     .is_some_and(|at| at < parcel.device.registered_ms) =>
             {
-                Verdict::Failed
+                Verdict::Refused
             }
-            (410, _) | (400, "BadDeviceToken" | "DeviceTokenNotForTopic") => Verdict::Dead,
+            (410, _) => Verdict::Dead,
+            (400, "BadDeviceToken" | "DeviceTokenNotForTopic") if accepted => Verdict::Dead,
+            // Maybe of the device, and maybe of all: with the wrong topic or environment it would
+            // be the end of every device.
+            (400, "BadDeviceToken" | "DeviceTokenNotForTopic") => Verdict::Away,
             // Wrong for all, until the configuration is put right.
             (400, "BadTopic" | "MissingTopic" | "TopicDisallowed") => Verdict::Away,
             // Of one device, whose turn comes later.
@@ -202,21 +251,26 @@ impl Said {
     }
 
     /// What is to be done about it, if it is up to the operator.
-    fn advice(&self) -> &'static str {
+    fn advice(&self, accepted: bool) -> &'static str {
         match self.reason.as_str() {
-            "InvalidProviderToken" => ": key_file, key_id and team_id do not belong together",
+            "InvalidProviderToken" => {
+                ": key_file, key_id and team_id do not belong together, or the clock of this \
+                 machine is wrong"
+            }
             "BadEnvironmentKeyInToken" | "BadEnvironmentKeyIdInToken" => {
                 ": the key is for the other of production and sandbox"
             }
             "BadTopic" | "TopicDisallowed" | "UnrelatedKeyIdInToken" => {
                 ": the topic is not one that the key may send to"
             }
+            "BadDeviceToken" | "DeviceTokenNotForTopic" if accepted => ": the device is dropped",
             "BadDeviceToken" => {
-                ": the device is dropped; if that happens to all, the application is of the other \
-                 of production and sandbox"
+                ": Apple has not taken any message since the start, so the device is kept: is the \
+                 application of the other of production and sandbox?"
             }
             "DeviceTokenNotForTopic" => {
-                ": the device is dropped; if that happens to all, the topic is another app's"
+                ": Apple has not taken any message since the start, so the device is kept: is the \
+                 topic another app's?"
             }
             _ => "",
         }

@@ -20,7 +20,7 @@ const BATCH: usize = 100;
 pub(super) struct Delivery {
     pub(super) site: Arc<Site>,
     pub(super) application: String,
-    pub(super) transport: Transport,
+    pub(super) transport: Arc<Transport>,
     pub(super) queue: Arc<Queue>,
 }
 

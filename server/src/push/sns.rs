@@ -17,7 +17,7 @@ use crate::outbound::{Answer, Peer, Post};
 use crate::sigv4::{ENCODED, Signer};
 use crate::site::stored::Platform;
 
-/// Endpoints that are remembered; beyond that all are asked for again.
+/// Endpoints that are remembered; beyond that one of them is asked for again for each new one.
 const ENDPOINTS_MAX: usize = 65_536;
 
 /// See the module.
@@ -50,6 +50,8 @@ enum Failed {
     Disabled,
     /// The token has an endpoint already, with other attributes than ours.
     Exists(String),
+    /// The endpoint is not there, or what makes them.
+    NotFound(String),
     Other(Verdict, String),
 }
 
@@ -104,12 +106,21 @@ impl Shared {
         match published.await {
             Ok(()) => Verdict::Delivered,
             Err(failed) => {
-                // Whatever is wrong, the endpoint may be it.
-                self.lock().remove(&parcel.message.device);
+                // Anything else says nothing about the endpoint, nor about when it was enabled.
+                if matches!(
+                    failed,
+                    Failed::NotFound(_) | Failed::Dead | Failed::Disabled
+                ) {
+                    self.lock().remove(&parcel.message.device);
+                }
                 match failed {
                     Failed::Dead | Failed::Disabled => Verdict::Dead,
                     Failed::Exists(arn) => {
                         tracing::warn!("pushing by {}: {arn} exists", self.application);
+                        Verdict::Failed
+                    }
+                    Failed::NotFound(why) => {
+                        tracing::warn!("pushing by {}: {why}", self.application);
                         Verdict::Failed
                     }
                     Failed::Other(verdict, why) => {
@@ -170,9 +181,7 @@ impl Shared {
             enabled_ms,
         };
         let mut endpoints = self.lock();
-        if endpoints.len() >= ENDPOINTS_MAX {
-            endpoints.clear();
-        }
+        make_room(&mut endpoints, parcel.message.device, ENDPOINTS_MAX);
         endpoints.insert(parcel.message.device, endpoint.clone());
         endpoint
     }
@@ -254,20 +263,32 @@ impl Shared {
             return Err(Failed::Dead);
         }
         let status = answer.status;
-        let verdict = match code {
-            // What the service calls a client's error though it will pass.
-            code if code.starts_with("Throttl") => Verdict::Away,
-            "NotFound" => Verdict::Failed,
-            _ => Verdict::of_status(status),
-        };
         let why = format!("status {status}, {code}: {said}");
-        Err(Failed::Other(verdict, why))
+        Err(match code {
+            "NotFound" => Failed::NotFound(why),
+            // How the service says it of what is published to.
+            _ if is_invalid && said.contains("TargetArn Reason:") => Failed::NotFound(why),
+            // What the service calls a client's error though it will pass.
+            code if code.starts_with("Throttl") => Failed::Other(Verdict::Away, why),
+            _ => Failed::Other(Verdict::of_status(status), why),
+        })
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Endpoint>> {
         self.endpoints
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Has one more go in, at the cost of any that is not needed for that.
+fn make_room(endpoints: &mut HashMap<Uuid, Endpoint>, device: Uuid, most: usize) {
+    if endpoints.len() < most || endpoints.contains_key(&device) {
+        return;
+    }
+    let any = endpoints.keys().next().copied();
+    if let Some(any) = any {
+        endpoints.remove(&any);
     }
 }
 
@@ -291,4 +312,28 @@ fn message(parcel: &Parcel) -> String {
 fn between<'a>(text: &'a str, start: &str, end: &str) -> Option<&'a str> {
     let (_, rest) = text.split_once(start)?;
     Some(rest.split_once(end)?.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_endpoint_makes_room_for_another() {
+        let endpoint = Endpoint {
+            arn: String::new(),
+            token: String::new(),
+            enabled_ms: None,
+        };
+        let mut endpoints = HashMap::new();
+        for device in [1, 2, 3, 3, 4] {
+            let device = Uuid::from_u128(device);
+            make_room(&mut endpoints, device, 3);
+            endpoints.insert(device, endpoint.clone());
+        }
+        assert_eq!(endpoints.len(), 3);
+        assert!(endpoints.contains_key(&Uuid::from_u128(4)));
+        make_room(&mut endpoints, Uuid::from_u128(4), 3);
+        assert_eq!(endpoints.len(), 3);
+    }
 }

@@ -37,8 +37,8 @@ pub(super) struct Body<'a> {
     _held: Option<SemaphorePermit<'a>>,
 }
 
-impl Body<'_> {
-    pub(super) fn bytes(&self) -> &[u8] {
+impl AsRef<[u8]> for Body<'_> {
+    fn as_ref(&self) -> &[u8] {
         &self.bytes
     }
 }
@@ -74,7 +74,8 @@ impl Bodies {
             ))));
         };
         if !wanted && length > SMALL_BYTES {
-            let message = "Only requests by POST may have a body.";
+            let message =
+                format!("Only requests by POST may have a body of more than {SMALL_BYTES} bytes.");
             return Err(Failure::closing(ApiError::bad_request(message)));
         }
         if length == 0 {

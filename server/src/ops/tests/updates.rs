@@ -1,7 +1,11 @@
 //! Writing, removing and deleting, and what is read of it afterwards.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::{Value, json};
 use syncline_engine::Listing;
+use tokio::net::TcpListener;
 
 use super::*;
 
@@ -220,4 +224,53 @@ async fn more_patches_than_a_commit_may_have_are_refused() {
     let error = user.update("d", Value::Array(patches)).await.unwrap_err();
     assert_eq!(error.kind.status(crate::error::Api::Sync), 400, "{error}");
     assert_eq!(user.list("d", "").await.unwrap()["DatasetExists"], false);
+}
+
+/// A body that tells when it is dropped.
+struct Held(Vec<u8>, Arc<AtomicBool>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.1.store(true, Ordering::Release);
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_not_held_while_a_function_is_asked() {
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function:check";
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("url = \"http://{}\"", listener.local_addr().unwrap());
+    let mut config = Config::default();
+    let function = toml::from_str(&url).unwrap();
+    config.functions.insert(arn.to_owned(), function);
+    let fixture = Fixture::with(config, 1 << 20);
+    let pool = fixture.pool().await;
+    let events = json!({ "Events": { "SyncTrigger": arn } });
+    fixture
+        .sync("SetCognitoEvents", &pool, events)
+        .await
+        .unwrap();
+    let user = fixture.guest(&pool).await;
+    let body = json!({
+        "SyncSessionToken": user.token("d").await,
+        "RecordPatches": [replace("k", "v", 0)],
+    });
+    let is_dropped = Arc::new(AtomicBool::new(false));
+    let body = Held(body.to_string().into_bytes(), Arc::clone(&is_dropped));
+    let labels = user.labels("d");
+    let update = SyncOperation::UpdateRecords;
+    let asking = answer(&fixture.site, &user.caller, update, &labels, "", body);
+    let mut asking = std::pin::pin!(asking);
+    tokio::select! {
+        // It is asked, and thinks.
+        asked = listener.accept() => assert!(asked.is_ok()),
+        answer = &mut asking => panic!("{answer:?} before the function was asked"),
+    }
+    assert!(is_dropped.load(Ordering::Acquire));
 }

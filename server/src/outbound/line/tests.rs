@@ -32,6 +32,11 @@ struct Echo {
 impl Echo {
     /// Answers when so many requests are there; with none never on the first connection.
     async fn start(together: usize) -> Self {
+        Self::with_streams(together, 200).await
+    }
+
+    /// The same on connections that take at most so many requests at once.
+    async fn with_streams(together: usize, streams_max: u32) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (ends, ended) = watch::channel(());
@@ -55,7 +60,8 @@ impl Echo {
                     }
                 });
                 tokio::spawn(async move {
-                    let builder = http2::Builder::new(TokioExecutor::new());
+                    let mut builder = http2::Builder::new(TokioExecutor::new());
+                    builder.max_concurrent_streams(streams_max);
                     let serving = builder.serve_connection(TokioIo::new(stream), service);
                     let mut serving = std::pin::pin!(serving);
                     tokio::select! {
@@ -117,6 +123,61 @@ async fn many_requests_go_over_one_connection_at_once() {
         assert_eq!((answer.status, answer.header("x-theirs")), (400, Some("2")));
     }
     assert_eq!(echo.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn a_service_that_takes_one_at_a_time_gets_one_at_a_time() {
+    let echo = Echo::with_streams(1, 1).await;
+    let line = echo.line();
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let line = line.clone();
+        asking.spawn(async move { line.post(post(""), BOUNDS).await });
+    }
+    while let Some(answer) = asking.join_next().await {
+        assert_eq!(answer.unwrap().unwrap().status, 400);
+    }
+    assert_eq!(echo.connections.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn those_who_wait_for_a_connection_share_its_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let accepted = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&accepted);
+    tokio::spawn(async move {
+        loop {
+            let accepted = listener.accept().await.unwrap();
+            counter.fetch_add(1, Ordering::Relaxed);
+            // Gone before anything is said of TLS.
+            drop(accepted);
+        }
+    });
+    let line = Line {
+        pause: Duration::MAX,
+        ..Line::new(&format!("https://{address}"), 50).unwrap()
+    };
+    let mut asking = tokio::task::JoinSet::new();
+    for _ in 0..50 {
+        let line = line.clone();
+        asking.spawn(async move { line.post(post(""), BOUNDS).await.unwrap_err() });
+    }
+    let mut first = 0;
+    while let Some(error) = asking.join_next().await {
+        match error.unwrap() {
+            OutboundError::Tls(_) => first += 1,
+            error => assert!(matches!(error, OutboundError::Lately(_)), "{error}"),
+        }
+    }
+    assert_eq!((first, accepted.load(Ordering::Relaxed)), (1, 1));
+    // When the pause is over it is tried again.
+    let line = Line {
+        pause: Duration::ZERO,
+        ..line
+    };
+    let error = line.post(post(""), BOUNDS).await.unwrap_err();
+    assert!(matches!(error, OutboundError::Tls(_)), "{error}");
 }
 
 #[tokio::test]

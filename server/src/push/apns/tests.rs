@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::Mutex as StdMutex;
 
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId};
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 
 use super::super::message::Message;
 use super::*;
@@ -22,6 +24,8 @@ const NOW: u64 = 1_700_000_000;
 
 /// What is answered to a token and a bearer: a status and a body.
 type Answering = fn(&str, &str) -> (u16, Value);
+/// The status of no answer: the connection ends instead.
+const BREAK: u16 = 0;
 
 /// Apple, which keeps the bearers that it saw.
 struct Apple {
@@ -41,17 +45,32 @@ impl Apple {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
                 let seen = Arc::clone(&seen);
+                let broken = Arc::new(Notify::new());
+                let breaking = Arc::clone(&broken);
                 let service = service_fn(move |request: Request<Incoming>| {
                     let bearer = request.headers()["authorization"].to_str().unwrap();
                     seen.lock().unwrap().push(bearer.to_owned());
                     let token = request.uri().path().strip_prefix("/3/device/").unwrap();
                     let (status, body) = answering(token, bearer);
-                    let answer = Response::builder().status(status);
-                    let answer = answer.body(Full::new(Bytes::from(body.to_string())));
-                    async { Ok::<_, Infallible>(answer.unwrap()) }
+                    let breaking = Arc::clone(&breaking);
+                    async move {
+                        if status == BREAK {
+                            breaking.notify_one();
+                            pending::<()>().await;
+                        }
+                        let answer = Response::builder().status(status);
+                        let answer = answer.body(Full::new(Bytes::from(body.to_string())));
+                        Ok::<_, Infallible>(answer.unwrap())
+                    }
                 });
                 let builder = http2::Builder::new(TokioExecutor::new());
-                tokio::spawn(builder.serve_connection(TokioIo::new(stream), service));
+                let serving = builder.serve_connection(TokioIo::new(stream), service);
+                tokio::spawn(async move {
+                    tokio::select! {
+                        _ = serving => {}
+                        () = broken.notified() => {}
+                    }
+                });
             }
         });
         let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
@@ -125,6 +144,11 @@ fn as_told(token: &str, _bearer: &str) -> (u16, Value) {
     (status.parse().unwrap(), body)
 }
 
+/// One message ends the connection, the others arrive.
+fn as_breaking(token: &str, _bearer: &str) -> (u16, Value) {
+    (if token == "break" { BREAK } else { 200 }, json!({}))
+}
+
 #[tokio::test]
 async fn every_reason_has_the_consequence_that_apple_documents() {
     let apple = Apple::start(as_told).await;
@@ -134,7 +158,7 @@ async fn every_reason_has_the_consequence_that_apple_documents() {
         ("410-Unregistered-2000", Verdict::Dead),
         ("410-ExpiredToken-2000", Verdict::Dead),
         // It was of nobody before the device registered it again.
-        ("410-Unregistered-999", Verdict::Failed),
+        ("410-Unregistered-999", Verdict::Refused),
         ("400-BadDeviceToken", Verdict::Dead),
         ("400-DeviceTokenNotForTopic", Verdict::Dead),
         ("400-BadTopic", Verdict::Away),
@@ -159,6 +183,60 @@ async fn every_reason_has_the_consequence_that_apple_documents() {
 }
 
 #[tokio::test]
+async fn no_device_is_dropped_for_what_may_be_wrong_for_all() {
+    let apple = Apple::start(as_told).await;
+    let sender = apple.sender();
+    for (told, expected) in [
+        ("400-BadDeviceToken", Verdict::Away),
+        ("400-DeviceTokenNotForTopic", Verdict::Away),
+        // Says that the token was once good here.
+        ("410-Unregistered-2000", Verdict::Dead),
+        ("400-BadDeviceToken", Verdict::Away),
+        ("200-", Verdict::Delivered),
+        ("400-BadDeviceToken", Verdict::Dead),
+        ("400-DeviceTokenNotForTopic", Verdict::Dead),
+    ] {
+        let verdicts = sender.send(&[parcel(told)], NOW).await;
+        assert_eq!(verdicts, [expected], "{told}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_token_of_apples_is_not_sent() {
+    let apple = Apple::start(as_told).await;
+    let sender = apple.sender();
+    let long = format!("200-{}", "a".repeat(396));
+    assert_eq!(
+        sender.send(&[parcel(&long)], NOW).await,
+        [Verdict::Delivered]
+    );
+    let longer = parcel(&format!("{long}a"));
+    assert_eq!(sender.send(&[longer], NOW).await, [Verdict::Dead]);
+    assert_eq!(apple.bearers().len(), 1);
+}
+
+#[tokio::test]
+async fn a_message_that_ends_the_connection_fails_by_itself() {
+    let apple = Apple::start(as_breaking).await;
+    let sender = apple.sender();
+    assert_eq!(
+        sender.send(&[parcel("break")], NOW).await,
+        [Verdict::Failed]
+    );
+    assert_eq!(sender.send(&[parcel("a")], NOW).await, [Verdict::Delivered]);
+    // Where nothing listens that is nobody's fault.
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    let sender = Apple {
+        address: nobody,
+        ..apple
+    };
+    let sender = sender.sender();
+    assert_eq!(sender.send(&[parcel("a")], NOW).await, [Verdict::Away]);
+}
+
+#[tokio::test]
 async fn a_token_is_used_for_forty_minutes() {
     let apple = Apple::start(as_told).await;
     let sender = apple.sender();
@@ -172,6 +250,22 @@ async fn a_token_is_used_for_forty_minutes() {
     }
     let last = apple.bearers().pop().unwrap();
     assert_eq!(apple.claims(&last)["iat"], NOW + 300 * 60);
+}
+
+#[tokio::test]
+async fn a_token_of_a_time_to_come_is_replaced() {
+    let apple = Apple::start(as_told).await;
+    let sender = apple.sender();
+    // Clocks that are set little by little may go back a little.
+    for (seconds, tokens) in [(NOW, 1), (NOW - 60, 1), (NOW - 61, 2), (NOW, 2)] {
+        let sent = sender.send(&[parcel("200-")], seconds).await;
+        assert_eq!(sent, [Verdict::Delivered]);
+        let mut bearers = apple.bearers();
+        bearers.dedup();
+        assert_eq!(bearers.len(), tokens, "at {seconds}");
+    }
+    let last = apple.bearers().pop().unwrap();
+    assert_eq!(apple.claims(&last)["iat"], NOW - 61);
 }
 
 /// Takes tokens that were made at that time, in the claims of `bearer`.

@@ -1,5 +1,7 @@
 //! SNS, played by a service that answers as it does.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use super::*;
 
 /// An SNS that makes endpoints named after their tokens, and refuses some of them.
@@ -146,4 +148,45 @@ async fn who_is_throttled_comes_later() {
     service.answers(as_sns);
     scene.counted(APNS, "delivered", 1).await;
     assert_eq!(scene.subscribe(&device).await.status, 200);
+    // The endpoint is not to blame.
+    let seen = service.seen().into_iter();
+    let made = seen.filter(|seen| member(seen, "Action") == "CreatePlatformEndpoint");
+    assert_eq!(made.count(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_not_there_any_more_is_made_again() {
+    let service = WebService::start().await;
+    let published = AtomicU32::new(0);
+    service.answers(move |seen| {
+        if member(seen, "Action") != "Publish" {
+            return as_sns(seen);
+        }
+        // The service has two ways to say it.
+        let (status, code, said) = match published.fetch_add(1, Ordering::Relaxed) {
+            0 => (404, "NotFound", "Endpoint does not exist"),
+            1 => (
+                400,
+                "InvalidParameter",
+                "Invalid parameter: TargetArn Reason: No endpoint found for the target arn \
+                 specified",
+            ),
+            _ => return as_sns(seen),
+        };
+        let text = format!("<E><Code>{code}</Code><Message>{said}</Message></E>");
+        Told::Now(status, Vec::new(), text)
+    });
+    let server = server(&service).await;
+    let mut scene = Scene::new(server.client().await).await;
+    scene.follower("APNS", "alive").await;
+    scene.write(None, false).await;
+    scene.counted(APNS, "delivered", 1).await;
+    let asked: Vec<String> = service
+        .seen()
+        .iter()
+        .map(|seen| member(seen, "Action"))
+        .collect();
+    let create = "CreatePlatformEndpoint";
+    let again = [create, "Publish"];
+    assert_eq!(asked, [again; 3].concat());
 }
