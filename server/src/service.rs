@@ -13,6 +13,7 @@ mod request_ids;
 #[cfg(test)]
 mod room;
 mod spelling;
+mod throttles;
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -40,12 +41,12 @@ use crate::routes::{self, IdentityOperation, KinesisOperation, Labels, OwnOperat
 use crate::sigv4::{self, Expected, Presigned, Signed, SigningKeys, Unverified};
 use crate::site::Site;
 use crate::stream;
-use crate::throttle::Throttle;
 use crate::wire::Form;
 
 use body::{Bodies, Body};
 use reply::{Failure, Reply};
 use request_ids::RequestIds;
+use throttles::Throttles;
 
 pub use answer_body::AnswerBody;
 pub use spelling::SpellingError;
@@ -61,12 +62,6 @@ pub struct Service {
     answers: Arc<Semaphore>,
     spelling: Extensions,
     ids: RequestIds,
-}
-
-/// How fast callers may ask. Only who has proved who it is can use up its share.
-struct Throttles {
-    identities: Throttle,
-    keys: Throttle,
 }
 
 /// Who signed a request.
@@ -99,10 +94,7 @@ impl Service {
         metrics.add_triggers(site.triggers.figures());
         metrics.add_listeners(site.live.figures());
         metrics.add_push(&site.push);
-        let throttles = Throttles {
-            identities: Throttle::new(config.limits.identity_rate()),
-            keys: Throttle::new(config.limits.key_rate()),
-        };
+        let throttles = Throttles::new(&config.limits);
         Ok(Self {
             site,
             metrics,
@@ -429,15 +421,6 @@ impl Service {
             milliseconds: lag.milliseconds,
         });
         figures.collect()
-    }
-}
-
-impl Throttles {
-    fn admit(&self, caller: &Caller, now_ms: u64) -> Result<(), ApiError> {
-        match caller {
-            Caller::Developer(developer) => self.keys.admit(&developer.key, now_ms),
-            Caller::Identity { identity, .. } => self.identities.admit(identity, now_ms),
-        }
     }
 }
 
