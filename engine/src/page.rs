@@ -143,23 +143,16 @@ impl Page {
 
     /// The first position after every record for which `before` holds.
     pub(crate) fn partition(&self, before: impl Fn(RecordRef<'_>) -> bool) -> usize {
-        let (mut low, mut high) = (0, self.len());
-        while low < high {
-            let middle = low.midpoint(high);
-            if before(self.at(middle)) {
-                low = middle + 1;
-            } else {
-                high = middle;
-            }
-        }
-        low
+        let record = |offset: u32| RecordRef::believed(&self.bytes[offset as usize..]);
+        self.offsets
+            .partition_point(|&offset| before(record(offset)))
     }
 
     /// The first position with a count above this one.
     pub(crate) fn after(&self, sync_count: SyncCount) -> usize {
-        let is_newer = |position: usize| {
-            let offset = self.offsets[position] as usize;
-            record::sync_count(&self.bytes[offset..]) > sync_count
+        let is_older = |&offset: &u32| {
+            let record = &self.bytes[offset as usize..];
+            record::sync_count(record) <= sync_count
         };
         // The ends of the page, and what is near the young one, are asked for most.
         if sync_count == SyncCount::ZERO {
@@ -169,20 +162,12 @@ impl Page {
         if sync_count >= self.facts.sync_count {
             return high;
         }
-        while low > 0 && is_newer(low - 1) {
+        while low > 0 && !is_older(&self.offsets[low - 1]) {
             high = low - 1;
             low = high.saturating_sub(step);
             step *= 2;
         }
-        while low < high {
-            let middle = low.midpoint(high);
-            if is_newer(middle) {
-                high = middle;
-            } else {
-                low = middle + 1;
-            }
-        }
-        low
+        low + self.offsets[low..high].partition_point(is_older)
     }
 
     /// The records from one position up to another, in place.

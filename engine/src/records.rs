@@ -118,10 +118,10 @@ impl TryFrom<&[Record]> for Records {
     /// Refuses records that are not ordered by sync count and key, have count zero, or a modifier
     /// of an impossible length.
     fn try_from(records: &[Record]) -> Result<Self, Invalid> {
-        let place = |record: &Record| (record.sync_count, record.key.clone());
-        let ordered = records
-            .windows(2)
-            .all(|two| place(&two[0]) < place(&two[1]));
+        let run = records.iter().map(RecordRef::from);
+        let ordered = run
+            .clone()
+            .is_sorted_by(|one, next| (one.sync_count, one.key) < (next.sync_count, next.key));
         if !ordered || records.iter().any(|one| one.sync_count == SyncCount::ZERO) {
             return Err(invalid(
                 "records",
@@ -129,7 +129,7 @@ impl TryFrom<&[Record]> for Records {
             ));
         }
         records.iter().try_for_each(|one| one.modified_by.check())?;
-        Ok(Self::of(records.iter().map(RecordRef::from)))
+        Ok(Self::of(run))
     }
 }
 

@@ -18,7 +18,7 @@ mod sns;
 mod transport;
 mod webhook;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -113,35 +113,24 @@ async fn deliver(
     stop: &watch::Receiver<bool>,
 ) {
     let mut deliveries = JoinSet::new();
-    let mut names = HashMap::new();
-    let mut unserved: Vec<&String> = queues.keys().collect();
-    loop {
-        for application in unserved.drain(..) {
-            let queue = Arc::clone(&queues[application]);
+    for (application, transport) in transports {
+        let (site, stop, application) = (Arc::clone(site), stop.clone(), application.clone());
+        let (queue, transport) = (Arc::clone(&queues[&application]), Arc::clone(transport));
+        let what = format!("delivering by {application}");
+        let begin = move || {
+            // What one had taken that broke down.
+            queue.recover();
             let delivery = delivery::Delivery {
-                site: Arc::clone(site),
+                site: Arc::clone(&site),
                 application: application.clone(),
-                transport: Arc::clone(&transports[application]),
-                queue,
+                transport: Arc::clone(&transport),
+                queue: Arc::clone(&queue),
             };
-            let task = deliveries.spawn(delivery.run(stop.clone()));
-            names.insert(task.id(), application);
-        }
-        match deliveries.join_next_with_id().await {
-            None => return,
-            Some(Ok(_)) => {}
-            // A panic, which the log has: the others' messages have to go all the same.
-            Some(Err(failed)) => {
-                let Some(application) = names.remove(&failed.id()) else {
-                    continue;
-                };
-                tracing::error!("delivering by {application} broke down; it begins again");
-                queues[application].recover();
-                sleep(PAUSE).await;
-                unserved.push(application);
-            }
-        }
+            delivery.run(stop.clone())
+        };
+        deliveries.spawn(async move { once_more(&what, begin).await });
     }
+    while deliveries.join_next().await.is_some() {}
 }
 
 /// The feed where the last one stopped.

@@ -40,6 +40,7 @@ pub(super) async fn register_device(
     let key = stored::device_key(pool, identity, id);
     let value = stored::encode(&device)
         .ok_or_else(|| ApiError::bug("a record that was checked is too large"))?;
+    let there = target.still_there()?;
     for _ in 0..TRIES {
         let reader = site.store.engine().resident_reader();
         let mut wishes = too_many(&reader, pool, identity, &key);
@@ -53,14 +54,13 @@ pub(super) async fn register_device(
             expected: known.map_or(Expected::Nothing, |_| Expected::Something),
         });
         let proposal = Proposal {
-            expect: target.still_there()?,
+            expect: there.clone(),
             wishes,
             ..Proposal::default()
         };
-        let gone = target.still_there()?;
         match site.store.commit(proposal).await {
             Err(Error::Refusal(Refusal::Unexpected { key, .. }))
-                if gone.iter().all(|(expected, _)| *expected != key) => {}
+                if there.iter().all(|(expected, _)| *expected != key) => {}
             committed => {
                 committed.map_err(|error| target.refused(caller, error))?;
                 return Ok(wire::RegisterDeviceOutput {

@@ -4,7 +4,6 @@ use syncline_engine::{DatasetId, FeedChange, Note, Patch, Sequence};
 
 use super::list_records::{record_shape, session_not_valid};
 use super::triggered;
-
 use crate::error::ApiError;
 use crate::site::Site;
 use crate::wire::sync as wire;

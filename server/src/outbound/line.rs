@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use hyper::header::HeaderMap;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::address::Address;
@@ -91,7 +90,7 @@ impl Line {
             let (mut connection, number) = self.connection().await?;
             used.store(number, Ordering::Relaxed);
             let mut failed = match connection.try_send_request(request).await {
-                Ok(response) => return answer(response, bytes_max).await,
+                Ok(response) => return Ok(Answer::read(response, bytes_max, false).await?.0),
                 Err(failed) => failed,
             };
             match failed.take_message() {
@@ -138,20 +137,6 @@ impl Line {
             open.connection = None;
         }
     }
-}
-
-async fn answer(
-    response: hyper::Response<hyper::body::Incoming>,
-    bytes_max: usize,
-) -> Result<Answer, OutboundError> {
-    let status = response.status().as_u16();
-    let headers: HeaderMap = response.headers().clone();
-    let body = connection::body(response, bytes_max).await?;
-    Ok(Answer {
-        status,
-        headers,
-        body,
-    })
 }
 
 impl fmt::Debug for Line {

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::Request;
+use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HOST, HeaderMap, USER_AGENT};
+use hyper::{Request, Response};
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
@@ -96,6 +97,25 @@ impl Post {
 }
 
 impl Answer {
+    /// Reads what came back, and whether that is all of it: what is too long is cut or an error.
+    pub(super) async fn read(
+        response: Response<Incoming>,
+        bytes_max: usize,
+        cuts: bool,
+    ) -> Result<(Self, bool), OutboundError> {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let (body, is_whole) = match cuts {
+            true => connection::beginning(response, bytes_max).await?,
+            false => (connection::body(response, bytes_max).await?, true),
+        };
+        let answer = Self {
+            status,
+            headers,
+            body,
+        };
+        Ok((answer, is_whole))
+    }
+
     /// The text of a header, if it is there once or more and is text.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -203,23 +223,15 @@ impl Peer {
     async fn answer(
         &self,
         connection: Connection,
-        response: hyper::Response<hyper::body::Incoming>,
+        response: Response<Incoming>,
         bytes_max: usize,
         cuts: bool,
     ) -> Result<Answer, OutboundError> {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let (body, is_whole) = match cuts {
-            true => connection::beginning(response, bytes_max).await?,
-            false => (connection::body(response, bytes_max).await?, true),
-        };
+        let (answer, is_whole) = Answer::read(response, bytes_max, cuts).await?;
         if is_whole {
             self.keep(connection);
         }
-        Ok(Answer {
-            status,
-            headers,
-            body,
-        })
+        Ok(answer)
     }
 
     /// The connection that was used last: so those that are not needed any more grow old.

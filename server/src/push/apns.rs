@@ -19,13 +19,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Mutex;
 use uuid::Uuid;
 
-use super::each::each;
+use super::each::{Deliver, each};
 use super::message::{Parcel, Verdict};
 use super::proof;
 use super::transport::BOUNDS;
 use crate::config::ApnsConfig;
 use crate::error::Chain;
-use crate::outbound::{Answer, Line, OutboundError, Post};
+use crate::outbound::{Line, OutboundError, Post};
 use crate::sigv4::ENCODED;
 
 /// A token is used for so long.
@@ -67,9 +67,11 @@ struct Unanswered {
     why: String,
 }
 
-/// What the body of a refusal says.
+/// What a refusal says.
 #[derive(Default, Deserialize)]
 struct Said {
+    #[serde(skip)]
+    status: u16,
     #[serde(default)]
     reason: String,
     /// Since when the token is of nobody, in milliseconds since 1970.
@@ -91,37 +93,38 @@ impl Apns {
 
     /// A verdict for each message, in their order.
     pub(super) async fn send(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
-        each(parcels, |parcel| {
-            let shared = Arc::clone(&self.shared);
-            async move { shared.deliver(&parcel, seconds).await }
-        })
-        .await
+        each(&self.shared, parcels, seconds).await
     }
 }
 
-impl Shared {
+impl Deliver for Shared {
     async fn deliver(&self, parcel: &Parcel, seconds: u64) -> Verdict {
         let (verdict, why) = match self.post_with_token(parcel, seconds).await {
-            Ok(answer) if answer.is_success() => {
+            Ok(None) => {
                 self.accepted.store(true, Ordering::Relaxed);
                 return Verdict::Delivered;
             }
-            Ok(answer) => {
-                let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
+            Ok(Some(said)) => {
                 let accepted = self.accepted.load(Ordering::Relaxed);
-                let verdict = said.verdict(answer.status, parcel, accepted);
-                let (status, reason) = (answer.status, &said.reason);
+                let (status, reason) = (said.status, &said.reason);
                 let why = format!("status {status}, {reason}{}", said.advice(accepted));
-                (verdict, why)
+                (said.verdict(parcel, accepted), why)
             }
             Err(unanswered) => (unanswered.verdict, unanswered.why),
         };
         tracing::warn!("pushing by {}: {why}", self.application);
         verdict
     }
+}
 
-    /// Posts, and does so again with a new token if this one has expired.
-    async fn post_with_token(&self, parcel: &Parcel, seconds: u64) -> Result<Answer, Unanswered> {
+impl Shared {
+    /// Posts, and does so again with a new token if this one has expired. A refusal, if there is
+    /// one.
+    async fn post_with_token(
+        &self,
+        parcel: &Parcel,
+        seconds: u64,
+    ) -> Result<Option<Said>, Unanswered> {
         let bytes = parcel.device.token.len();
         if bytes > DEVICE_TOKEN_BYTES_MAX {
             return Err(Unanswered {
@@ -130,10 +133,10 @@ impl Shared {
             });
         }
         let token = self.token(seconds, None).await?;
-        let answer = self.post(parcel, &token, seconds).await?;
-        let said: Said = serde_json::from_slice(&answer.body).unwrap_or_default();
-        if said.reason != "ExpiredProviderToken" {
-            return Ok(answer);
+        let refused = self.post(parcel, &token, seconds).await?;
+        let is_expired = |said: &Said| said.reason == "ExpiredProviderToken";
+        if !refused.as_ref().is_some_and(is_expired) {
+            return Ok(refused);
         }
         let token = self.token(seconds, Some(&token)).await?;
         self.post(parcel, &token, seconds).await
@@ -144,7 +147,7 @@ impl Shared {
         parcel: &Parcel,
         token: &Token,
         seconds: u64,
-    ) -> Result<Answer, Unanswered> {
+    ) -> Result<Option<Said>, Unanswered> {
         let device = utf8_percent_encode(&parcel.device.token, ENCODED);
         let until = seconds + KEPT_SECONDS;
         let post = Post {
@@ -161,7 +164,7 @@ impl Shared {
             body: Bytes::from(parcel.for_apple().to_string()),
         };
         let answer = self.line.post(post, BOUNDS).await;
-        answer.map_err(|error| Unanswered {
+        let answer = answer.map_err(|error| Unanswered {
             verdict: match error {
                 // One message may be what ends the connection that all share: alone it ends only
                 // its own.
@@ -169,7 +172,11 @@ impl Shared {
                 _ => Verdict::Away,
             },
             why: Chain(&error).to_string(),
-        })
+        })?;
+        Ok((!answer.is_success()).then(|| Said {
+            status: answer.status,
+            ..serde_json::from_slice(&answer.body).unwrap_or_default()
+        }))
     }
 
     /// A token that is good for a while, and another than the one that has expired.
@@ -226,8 +233,8 @@ impl Shared {
 
 impl Said {
     /// What becomes of the message. `accepted`: whether Apple has ever taken one.
-    fn verdict(&self, status: u16, parcel: &Parcel, accepted: bool) -> Verdict {
-        match (status, self.reason.as_str()) {
+    fn verdict(&self, parcel: &Parcel, accepted: bool) -> Verdict {
+        match (self.status, self.reason.as_str()) {
             // It registered again since then, and Apple does not know yet. The next message may
             // arrive; this one would be answered in the same way for long.
             (410, _)
@@ -246,7 +253,7 @@ impl Said {
             (400, "BadTopic" | "MissingTopic" | "TopicDisallowed") => Verdict::Away,
             // Of one device, whose turn comes later.
             (429, "TooManyRequests") => Verdict::Failed,
-            _ => Verdict::of_status(status),
+            _ => Verdict::of_status(self.status),
         }
     }
 

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use super::each::each;
+use super::each::{Deliver, each};
 use super::message::{Parcel, Verdict};
 use super::proof;
 use super::transport::BOUNDS;
@@ -70,15 +70,11 @@ impl Fcm {
 
     /// A verdict for each message, in their order.
     pub(super) async fn send(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
-        each(parcels, |parcel| {
-            let shared = Arc::clone(&self.shared);
-            async move { shared.deliver(&parcel, seconds).await }
-        })
-        .await
+        each(&self.shared, parcels, seconds).await
     }
 }
 
-impl Shared {
+impl Deliver for Shared {
     async fn deliver(&self, parcel: &Parcel, seconds: u64) -> Verdict {
         let sent = async {
             let token = self.token(seconds).await?;
@@ -101,7 +97,9 @@ impl Shared {
         tracing::warn!("pushing by {}: {why}", self.application);
         verdict
     }
+}
 
+impl Shared {
     async fn post(&self, parcel: &Parcel, token: &Token) -> Result<Answer, String> {
         let message = json!({
             "token": parcel.device.token,

@@ -8,7 +8,7 @@ use percent_encoding::utf8_percent_encode;
 use serde_json::json;
 use uuid::Uuid;
 
-use super::each::each;
+use super::each::{Deliver, each};
 use super::message::{Parcel, Verdict};
 use super::transport::BOUNDS;
 use crate::config::Secret;
@@ -81,15 +81,11 @@ impl Sns {
 
     /// A verdict for each message, in their order.
     pub(super) async fn send(&self, parcels: &[Parcel], seconds: u64) -> Vec<Verdict> {
-        each(parcels, |parcel| {
-            let shared = Arc::clone(&self.shared);
-            async move { shared.deliver(&parcel, seconds).await }
-        })
-        .await
+        each(&self.shared, parcels, seconds).await
     }
 }
 
-impl Shared {
+impl Deliver for Shared {
     async fn deliver(&self, parcel: &Parcel, seconds: u64) -> Verdict {
         let published = async {
             let endpoint = self.endpoint(parcel, seconds).await?;
@@ -131,7 +127,9 @@ impl Shared {
             }
         }
     }
+}
 
+impl Shared {
     /// The endpoint of a device. Asked twice for one token the service answers the same.
     async fn endpoint(&self, parcel: &Parcel, seconds: u64) -> Result<Endpoint, Failed> {
         let (device, token) = (parcel.message.device, &parcel.device.token);

@@ -99,7 +99,7 @@ impl Spent {
     }
 
     /// Claims a session for an update, waiting for one that runs. Only some may wait, since
-    /// who waits holds the body of its request.
+    /// who waits holds what it wants to write.
     ///
     /// # Errors
     /// [`Unclaimed`].
