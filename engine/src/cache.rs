@@ -5,7 +5,8 @@
 //! what was used since the hand last passed stays.
 
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use foldhash::{HashMap, fast::RandomState};
+use foldhash::fast::RandomState;
+use hashbrown::HashTable;
 use std::hash::BuildHasher;
 
 use crate::page::Page;
@@ -45,9 +46,10 @@ pub(crate) struct Cache {
 
 #[derive(Default)]
 struct Shard {
-    slots: Vec<Slot>,
-    places: HashMap<Location, usize>,
+    /// By the hash of their location, so that a look-up goes straight to them.
+    slots: HashTable<Slot>,
     bytes: usize,
+    /// The bucket of the table at which the clock's hand stands.
     hand: usize,
 }
 
@@ -82,9 +84,11 @@ impl Cache {
     }
 
     fn get(&self, location: Location) -> Option<Cached> {
-        let mut shard = self.shard(location);
-        let &at = shard.places.get(&location)?;
-        let slot = &mut shard.slots[at];
+        let hash = self.hash(location);
+        let mut shard = self.shard(hash);
+        let slot = shard
+            .slots
+            .find_mut(hash, |slot| slot.location == location)?;
         // Written only if need be: many read the same line.
         if !slot.used {
             slot.used = true;
@@ -98,27 +102,32 @@ impl Cache {
         if bytes > self.shard_bytes {
             return;
         }
-        let mut shard = self.shard(location);
-        shard.remove(location);
+        let hash = self.hash(location);
+        let mut shard = self.shard(hash);
+        shard.remove(hash, location);
         while shard.bytes + bytes > self.shard_bytes {
             shard.evict();
         }
-        let at = shard.slots.len();
-        shard.slots.push(Slot {
+        let slot = Slot {
             location,
             cached,
             used: false,
-        });
-        shard.places.insert(location, at);
+        };
+        let of = |slot: &Slot| self.hash(slot.location);
+        shard.slots.insert_unique(hash, slot, of);
         shard.bytes += bytes;
     }
 
     pub(crate) fn remove(&self, location: Location) {
-        self.shard(location).remove(location);
+        let hash = self.hash(location);
+        self.shard(hash).remove(hash, location);
     }
 
     pub(crate) fn holds(&self, location: Location) -> bool {
-        self.shard(location).places.contains_key(&location)
+        let hash = self.hash(location);
+        let shard = self.shard(hash);
+        let found = shard.slots.find(hash, |slot| slot.location == location);
+        found.is_some()
     }
 
     /// Keeps what is kept of a place that moved in its new place, too.
@@ -135,10 +144,14 @@ impl Cache {
         self.shards.iter().map(|shard| lock(shard).bytes).sum()
     }
 
-    fn shard(&self, location: Location) -> MutexGuard<'_, Shard> {
-        #[expect(clippy::cast_possible_truncation, reason = "any bits will do")]
-        let hash = self.hash.hash_one(location) as usize;
-        lock(&self.shards[hash % self.shards.len()])
+    fn hash(&self, location: Location) -> u64 {
+        self.hash.hash_one(location)
+    }
+
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        // Other bits than those by which a table goes.
+        let bits = (hash >> 32) as usize & 0xff_ffff;
+        lock(&self.shards[bits % self.shards.len()])
     }
 }
 
@@ -150,27 +163,28 @@ impl Shard {
     /// Takes out the first slot behind the hand that was not used since it last passed.
     fn evict(&mut self) {
         loop {
-            if self.hand >= self.slots.len() {
+            if self.hand >= self.slots.num_buckets() {
                 self.hand = 0;
             }
-            let slot = &mut self.slots[self.hand];
-            if !std::mem::take(&mut slot.used) {
-                let location = slot.location;
-                self.remove(location);
+            if let Some(slot) = self.slots.get_bucket_mut(self.hand)
+                && !std::mem::take(&mut slot.used)
+                && let Ok(slot) = self.slots.get_bucket_entry(self.hand)
+            {
+                let (slot, _) = slot.remove();
+                self.bytes -= slot.cached.memory();
                 return;
             }
             self.hand += 1;
         }
     }
 
-    fn remove(&mut self, location: Location) {
-        let Some(at) = self.places.remove(&location) else {
-            return;
-        };
-        let slot = self.slots.swap_remove(at);
-        self.bytes -= slot.cached.memory();
-        if let Some(moved) = self.slots.get(at) {
-            self.places.insert(moved.location, at);
+    fn remove(&mut self, hash: u64, location: Location) {
+        let found = self
+            .slots
+            .find_entry(hash, |slot| slot.location == location);
+        if let Ok(slot) = found {
+            let (slot, _) = slot.remove();
+            self.bytes -= slot.cached.memory();
         }
     }
 }

@@ -1,10 +1,13 @@
 //! One dataset's records and tombstones at one count: immutable, shared, in listing order.
 //!
 //! The newest records stand last, so whatever a listing or a frame needs is the end of the page.
+//! Where they begin and their order by key stand right behind them, in the same allocation: who
+//! looks for the newest ones finds them in the processor's caches already.
 //! Invariants: records are ordered by (sync count, key) without a key twice; no tombstone is at or
 //! below the floor; the facts are what a recount would find.
 
 use bytes::Bytes;
+use smallvec::SmallVec;
 
 mod reach;
 mod update;
@@ -24,18 +27,24 @@ pub(crate) struct Link {
     pub(crate) location: Location,
 }
 
+/// The frames of a page, newest first. Most pages have one.
+pub(crate) type Links = SmallVec<[Link; 1]>;
+
 /// A dataset at one count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Page {
     facts: Facts,
+    /// The records; then where each begins, in listing order; then their positions, ordered by
+    /// key.
     bytes: Bytes,
-    /// Where each record begins, in listing order.
-    offsets: Box<[u32]>,
-    /// Positions in `offsets`, ordered by key.
-    by_key: Box<[u32]>,
+    /// How many records there are.
+    count: usize,
     /// The frames that hold the page, newest first; the last one is an image.
-    links: Box<[Link]>,
+    links: Links,
 }
+
+/// A number of the tables behind the records.
+type Number = [u8; 4];
 
 impl Page {
     /// A dataset without records: never written, or just deleted.
@@ -48,30 +57,32 @@ impl Page {
                 ..Facts::default()
             },
             bytes: Bytes::new(),
-            offsets: Box::default(),
-            by_key: Box::default(),
-            links: Box::default(),
+            count: 0,
+            links: Links::new(),
         }
     }
 
     /// The page of records in listing order and the facts that go with them.
-    pub(crate) fn new(facts: Facts, records: &Records, links: Box<[Link]>) -> Self {
-        let mut offsets = Vec::with_capacity(records.len());
-        let mut keys = Vec::with_capacity(records.len());
+    pub(crate) fn new(facts: Facts, records: &Records, links: Links) -> Self {
+        let (run, count) = (records.bytes(), records.len());
+        let mut bytes = Vec::with_capacity(run.len() + tables_bytes(count));
+        bytes.extend_from_slice(run);
+        let (offsets, by_key) = add_tables(&mut bytes, count);
+        let mut keys = Vec::with_capacity(count);
         let mut offset = 0;
-        for (position, record) in (0u32..).zip(records.iter()) {
-            offsets.push(offset);
+        for ((position, record), place) in (0u32..).zip(records.iter()).zip(offsets) {
+            *place = narrow(offset).to_le_bytes();
             keys.push((record.key, position));
-            offset += narrow(record.encoded_len());
+            offset += record.encoded_len();
         }
         keys.sort_unstable();
-        let by_key = keys.into_iter().map(|(_, position)| position).collect();
-        let bytes = records.bytes().clone();
+        for ((_, position), place) in keys.into_iter().zip(by_key) {
+            *place = position.to_le_bytes();
+        }
         Self {
             facts,
-            bytes,
-            offsets: offsets.into(),
-            by_key,
+            bytes: bytes.into(),
+            count,
             links,
         }
     }
@@ -111,7 +122,7 @@ impl Page {
 
     /// Memory that the page takes, near enough.
     pub(crate) fn memory(&self) -> usize {
-        self.bytes.len() + 8 * self.offsets.len() + size_of::<Link>() * self.links.len() + 256
+        self.bytes.len() + size_of::<Link>() * self.links.len() + 256
     }
 
     /// Whether the facts are what a recount finds.
@@ -133,27 +144,48 @@ impl Page {
 
     /// Records and tombstones.
     pub(crate) fn len(&self) -> usize {
-        self.offsets.len()
+        self.count
+    }
+
+    /// Bytes of the records.
+    fn records_bytes(&self) -> usize {
+        self.bytes.len() - tables_bytes(self.count)
+    }
+
+    /// Where each record begins, in listing order.
+    fn offsets(&self) -> &[Number] {
+        &self.tables()[..self.count]
+    }
+
+    /// Positions in `offsets`, ordered by key.
+    fn by_key(&self) -> &[Number] {
+        &self.tables()[self.count..]
+    }
+
+    fn tables(&self) -> &[Number] {
+        self.bytes[self.records_bytes()..].as_chunks().0
+    }
+
+    /// The record at an offset, and what lies behind it.
+    fn bytes_from(&self, offset: Number) -> &[u8] {
+        &self.bytes[number(offset)..]
     }
 
     /// The record at a position of the listing order.
     pub(crate) fn at(&self, position: usize) -> RecordRef<'_> {
-        RecordRef::believed(&self.bytes[self.offsets[position] as usize..])
+        RecordRef::believed(self.bytes_from(self.offsets()[position]))
     }
 
     /// The first position after every record for which `before` holds.
     pub(crate) fn partition(&self, before: impl Fn(RecordRef<'_>) -> bool) -> usize {
-        let record = |offset: u32| RecordRef::believed(&self.bytes[offset as usize..]);
-        self.offsets
-            .partition_point(|&offset| before(record(offset)))
+        self.offsets()
+            .partition_point(|&offset| before(RecordRef::believed(self.bytes_from(offset))))
     }
 
     /// The first position with a count above this one.
     pub(crate) fn after(&self, sync_count: SyncCount) -> usize {
-        let is_older = |&offset: &u32| {
-            let record = &self.bytes[offset as usize..];
-            record::sync_count(record) <= sync_count
-        };
+        let offsets = self.offsets();
+        let is_older = |&offset: &Number| record::sync_count(self.bytes_from(offset)) <= sync_count;
         // The ends of the page, and what is near the young one, are asked for most.
         if sync_count == SyncCount::ZERO {
             return 0;
@@ -162,12 +194,12 @@ impl Page {
         if sync_count >= self.facts.sync_count {
             return high;
         }
-        while low > 0 && !is_older(&self.offsets[low - 1]) {
+        while low > 0 && !is_older(&offsets[low - 1]) {
             high = low - 1;
             low = high.saturating_sub(step);
             step *= 2;
         }
-        low + self.offsets[low..high].partition_point(is_older)
+        low + offsets[low..high].partition_point(is_older)
     }
 
     /// The records from one position up to another, in place.
@@ -177,14 +209,14 @@ impl Page {
     }
 
     fn offset(&self, position: usize) -> usize {
-        self.offsets
+        self.offsets()
             .get(position)
-            .map_or(self.bytes.len(), |&offset| offset as usize)
+            .map_or(self.records_bytes(), |&offset| number(offset))
     }
 
     /// Bytes of the records that are newer than a count.
     fn bytes_after(&self, sync_count: SyncCount) -> usize {
-        self.bytes.len() - self.offset(self.after(sync_count))
+        self.records_bytes() - self.offset(self.after(sync_count))
     }
 
     /// The page with the frame that holds its newest count in front of the older ones.
@@ -229,7 +261,7 @@ impl Page {
             modified_by: record.modified_by.or(Some(owner.as_str().into())),
             ..record
         });
-        Self::new(facts, &Records::of(records), Box::default())
+        Self::new(facts, &Records::of(records), Links::new())
     }
 }
 
@@ -280,6 +312,23 @@ impl Facts {
             self.tombstone_bytes -= narrow(key);
         }
     }
+}
+
+/// Bytes of the tables of so many records.
+fn tables_bytes(count: usize) -> usize {
+    2 * size_of::<Number>() * count
+}
+
+/// Makes room for the tables behind the records: offsets, and positions by key.
+fn add_tables(bytes: &mut Vec<u8>, count: usize) -> (&mut [Number], &mut [Number]) {
+    let records = bytes.len();
+    bytes.resize(records + tables_bytes(count), 0);
+    bytes[records..].as_chunks_mut().0.split_at_mut(count)
+}
+
+/// A number of the tables.
+fn number(number: Number) -> usize {
+    u32::from_le_bytes(number) as usize
 }
 
 /// Positions and offsets in a page: a page is smaller than a frame.

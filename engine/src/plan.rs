@@ -18,7 +18,7 @@ use shape::check_shape;
 use crate::commit::{Cause, Change, Commit, DatasetChange, Facts};
 use crate::error::{Found, Limit, Refusal, Subject};
 use crate::limits::{DATASETS_PER_IDENTITY_MAX, Limits};
-use crate::page::{Link, Page};
+use crate::page::{Links, Page};
 use crate::proposal::{DatasetInfo, Outcome, Proposal, Wish};
 use crate::state::State;
 use crate::types::{
@@ -50,7 +50,7 @@ pub(crate) struct PlannedPage {
     /// Which change of the commit holds it.
     pub(crate) change: usize,
     pub(crate) page: Page,
-    pub(crate) older: Box<[Link]>,
+    pub(crate) older: Links,
 }
 
 /// Decides on a proposal.
@@ -178,7 +178,7 @@ impl Plan {
         self.pages.push(PlannedPage {
             change: self.commit.changes.len(),
             page: Page::clone(&page),
-            older: Box::default(),
+            older: Links::new(),
         });
         let outcome = Outcome::Rewritten(info(&dataset.name, page.facts()));
         Ok((change, outcome))
@@ -228,7 +228,7 @@ impl Plan {
         let planned = PlannedPage {
             change: self.commit.changes.len(),
             page,
-            older: Box::default(),
+            older: Links::new(),
         };
         self.pages.push(planned);
         Ok((change, outcome))

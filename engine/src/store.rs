@@ -13,7 +13,7 @@ use crate::commit::{Change, DatasetChange, Facts};
 use crate::error::{Error, Fault};
 use crate::limits::CHAIN_LINKS_MAX;
 use crate::log::{Log, Position};
-use crate::page::{Link, Page};
+use crate::page::{Link, Links, Page};
 use crate::pins::Pins;
 use crate::readers::{ReaderLag, Readers};
 use crate::records::Records;
@@ -218,10 +218,10 @@ pub(crate) fn load(
 ) -> Result<Page, Fault> {
     let newest = of_dataset(dataset, head, read(head)?)?;
     let facts = newest.facts.clone();
-    let mut links = vec![Link {
+    let mut links = Links::from_buf([Link {
         sync_count: facts.sync_count,
         location: head,
-    }];
+    }]);
     let mut covers_from = newest.covers_from;
     let mut next = newest.link;
     let mut runs = vec![newest.records];
@@ -248,7 +248,7 @@ pub(crate) fn load(
         runs.push(older.records);
     }
     let records = merged(&runs, &facts);
-    let page = Page::new(facts, &records, links.into());
+    let page = Page::new(facts, &records, links);
     if !page.counts_hold() {
         return Err(corrupt_at(
             head,

@@ -22,7 +22,7 @@
 //! it carries: they have fewer places, and more of them with every doubling.
 
 use crate::limits::{CHAIN_DOUBLINGS, CHAIN_LINKS_MAX, CHAIN_LINKS_SMALL, WHOLE_BYTES};
-use crate::page::{Link, Page};
+use crate::page::{Link, Links, Page};
 use crate::types::SyncCount;
 
 impl Page {
@@ -31,17 +31,17 @@ impl Page {
     ///
     /// A frame either reaches back to the floor at most, or is whole: purged tombstones are missing
     /// in it, and where a reader does not meet them it must not meet what they removed either.
-    pub(crate) fn reach(&self, links: &[Link]) -> (SyncCount, Box<[Link]>) {
+    pub(crate) fn reach(&self, links: &[Link]) -> (SyncCount, Links) {
         let left = &links[self.merged_links(links)..];
         match left.first() {
             Some(link) if link.sync_count >= self.facts.floor => (link.sync_count, left.into()),
-            _ => (SyncCount::ZERO, Box::default()),
+            _ => (SyncCount::ZERO, Links::new()),
         }
     }
 
     /// How many of the links, from the newest, should be merged into the page's next frame.
     fn merged_links(&self, links: &[Link]) -> usize {
-        if self.bytes.len() <= WHOLE_BYTES {
+        if self.records_bytes() <= WHOLE_BYTES {
             return links.len();
         }
         let carried = |merged: usize| self.bytes_after(count_of(links, merged));
@@ -49,7 +49,7 @@ impl Page {
         let dead = (0..links.len())
             .take_while(|&first| carried(first + 1) == carried(0))
             .count();
-        let places = links_max(self.bytes.len());
+        let places = links_max(self.records_bytes());
         let fewest = (links.len() + 1).saturating_sub(places);
         let merged = if dead >= fewest {
             dead
@@ -66,7 +66,7 @@ impl Page {
             (fewest..=links.len()).fold(fewest, better)
         };
         let only_image_left = merged + 1 == links.len();
-        if only_image_left && self.bytes.len() - carried(merged) <= carried(merged) {
+        if only_image_left && self.records_bytes() - carried(merged) <= carried(merged) {
             return links.len();
         }
         merged

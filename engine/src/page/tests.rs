@@ -40,7 +40,7 @@ fn page(records: &[(String, u64, bool)]) -> Page {
         ..Facts::default()
     };
     run.iter().for_each(|record| facts.add(record));
-    Page::new(facts, &Records::of(run.into_iter()), Box::default())
+    Page::new(facts, &Records::of(run.into_iter()), Links::new())
 }
 
 /// Records by key; tombstones are above the floor.
@@ -91,7 +91,7 @@ proptest! {
         let again = Page::new(
             after.facts().clone(),
             &Records::of(listed.iter().copied()),
-            Box::default(),
+            Links::new(),
         );
         prop_assert_eq!(&again, &after);
         prop_assert!(after.counts_hold());

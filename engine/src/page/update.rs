@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
-use super::{Page, narrow};
+use super::{Links, Number, Page, add_tables, narrow, number, tables_bytes};
 use crate::commit::Facts;
 use crate::record::{self, RecordRef};
 use crate::types::{ModifiedBy, SyncCount, Timestamp};
@@ -28,7 +28,7 @@ impl Page {
     /// The place of a key among the keys in their order: that of its record or tombstone, or else
     /// that of the next key.
     pub(crate) fn place(&self, key: &str) -> Result<usize, usize> {
-        self.place_within(0, self.by_key.len(), key)
+        self.place_within(0, self.count, key)
     }
 
     /// The places of keys that are in order.
@@ -51,7 +51,8 @@ impl Page {
     /// The place of a key that is not before this one, and probably near.
     fn place_from(&self, mut from: usize, key: &str) -> Result<usize, usize> {
         let (mut to, mut step) = (from, 1);
-        while let Some(&position) = self.by_key.get(to) {
+        let by_key = self.by_key();
+        while let Some(&position) = by_key.get(to) {
             match self.key_at(position).cmp(key.as_bytes()) {
                 Ordering::Less => from = to + 1,
                 Ordering::Equal => return Ok(to),
@@ -60,12 +61,12 @@ impl Page {
             to += step;
             step *= 2;
         }
-        self.place_within(from, to.min(self.by_key.len()), key)
+        self.place_within(from, to.min(by_key.len()), key)
     }
 
     fn place_within(&self, from: usize, to: usize, key: &str) -> Result<usize, usize> {
-        let by_key = |&position: &u32| self.key_at(position).cmp(key.as_bytes());
-        match self.by_key[from..to].binary_search_by(by_key) {
+        let by_key = |&position: &Number| self.key_at(position).cmp(key.as_bytes());
+        match self.by_key()[from..to].binary_search_by(by_key) {
             Ok(at) => Ok(from + at),
             Err(at) => Err(from + at),
         }
@@ -73,18 +74,21 @@ impl Page {
 
     /// The count of the record at a place.
     pub(crate) fn count_at(&self, place: usize) -> SyncCount {
-        record::sync_count(&self.bytes[self.offset(self.by_key[place] as usize)..])
+        record::sync_count(self.bytes_from(self.offsets()[number(self.by_key()[place])]))
     }
 
     /// The bytes of a key, which are ordered like its text.
-    fn key_at(&self, position: u32) -> &[u8] {
-        record::key_bytes(&self.bytes[self.offset(position as usize)..])
+    fn key_at(&self, position: Number) -> &[u8] {
+        record::key_bytes(self.bytes_from(self.offsets()[number(position)]))
     }
 
     /// The page after an update; its links are still to be set.
     pub(crate) fn updated(&self, update: &Update<'_>) -> Self {
         let replaced = update.places.iter().flatten();
-        let mut gone: SmallVec<[_; 8]> = replaced.map(|&place| self.by_key[place]).collect();
+        let by_key = self.by_key();
+        let mut gone: SmallVec<[_; 8]> = replaced
+            .map(|&place| u32::from_le_bytes(by_key[place]))
+            .collect();
         gone.sort_unstable();
         let mut facts = self.facts_without(&gone);
         facts.sync_count = update.sync_count;
@@ -142,54 +146,79 @@ impl Page {
             .iter()
             .map(|&at| self.offset(at as usize + 1) - self.offset(at as usize))
             .sum();
-        let mut bytes = Vec::with_capacity(self.bytes.len() - removed + added);
-        let mut offsets = Vec::with_capacity(kept + written.len());
-        let mut from = 0;
-        for &stop in gone.iter().chain(std::iter::once(&narrow(self.len()))) {
-            let (start, end) = (self.offset(from), self.offset(stop as usize));
-            let base = bytes.len();
-            offsets.extend(
-                self.offsets[from..stop as usize]
-                    .iter()
-                    .map(|&offset| narrow(offset as usize - start + base)),
-            );
-            bytes.extend_from_slice(&self.bytes[start..end]);
-            from = stop as usize + 1;
+        let count = kept + written.len();
+        let records = self.records_bytes() - removed + added;
+        let mut bytes = Vec::with_capacity(records + tables_bytes(count));
+        for (from, stop) in self.runs(gone) {
+            bytes.extend_from_slice(&self.bytes[self.offset(from)..self.offset(stop)]);
         }
         for record in written {
-            offsets.push(narrow(bytes.len()));
             record.encode(&mut bytes);
         }
-        let by_key = self.merged_keys(gone, update.places, kept);
+        let (offsets, by_key) = add_tables(&mut bytes, count);
+        self.merge_offsets(gone, written, offsets);
+        self.merge_keys(gone, update.places, kept, by_key);
         Self {
             facts,
             bytes: bytes.into(),
-            offsets: offsets.into(),
-            by_key,
-            links: Box::default(),
+            count,
+            links: Links::new(),
+        }
+    }
+
+    /// The positions that stay, from one up to another.
+    fn runs(&self, gone: &[u32]) -> impl Iterator<Item = (usize, usize)> {
+        let mut from = 0;
+        gone.iter()
+            .map(|&stop| stop as usize)
+            .chain(std::iter::once(self.count))
+            .map(move |stop| (std::mem::replace(&mut from, stop + 1), stop))
+    }
+
+    /// Where the records begin that stay, and those that are written.
+    fn merge_offsets(&self, gone: &[u32], written: &[RecordRef<'_>], offsets: &mut [Number]) {
+        let (mut places, mut base) = (offsets.iter_mut(), 0);
+        for (from, stop) in self.runs(gone) {
+            let start = self.offset(from);
+            let stay = &self.offsets()[from..stop];
+            for (offset, place) in stay.iter().zip(places.by_ref()) {
+                *place = narrow(number(*offset) - start + base).to_le_bytes();
+            }
+            base += self.offset(stop) - start;
+        }
+        for (record, place) in written.iter().zip(places) {
+            *place = narrow(base).to_le_bytes();
+            base += record.encoded_len();
         }
     }
 
     /// `by_key` without what is gone and with what is written, which stands last in the page.
-    fn merged_keys(
+    fn merge_keys(
         &self,
         gone: &[u32],
         places: &[Result<usize, usize>],
         kept: usize,
-    ) -> Box<[u32]> {
-        let moved = |position: &u32| match gone.binary_search(position) {
-            Ok(_) => None,
-            Err(shift) => Some(position - narrow(shift)),
+        by_key: &mut [Number],
+    ) {
+        let before = self.by_key();
+        let moved = |position: &Number| {
+            let position = u32::from_le_bytes(*position);
+            match gone.binary_search(&position) {
+                Ok(_) => None,
+                Err(shift) => Some((position - narrow(shift)).to_le_bytes()),
+            }
         };
-        let mut by_key = Vec::with_capacity(kept + places.len());
-        let mut next = 0;
+        let (mut next, mut merged) = (0, 0);
+        let mut put = |position| {
+            by_key[merged] = position;
+            merged += 1;
+        };
         for (written, &place) in (narrow(kept)..).zip(places) {
             let (Ok(at) | Err(at)) = place;
-            by_key.extend(self.by_key[next..at].iter().filter_map(moved));
-            by_key.push(written);
+            before[next..at].iter().filter_map(moved).for_each(&mut put);
+            put(written.to_le_bytes());
             next = at + usize::from(place.is_ok());
         }
-        by_key.extend(self.by_key[next..].iter().filter_map(moved));
-        by_key.into()
+        before[next..].iter().filter_map(moved).for_each(put);
     }
 }

@@ -7,7 +7,7 @@ use crate::commit::{Cause, Change, DatasetChange, Facts};
 use crate::content::{Content, check_deleted};
 use crate::error::{Limit, Refusal};
 use crate::limits::DATASETS_PER_IDENTITY_MAX;
-use crate::page::Page;
+use crate::page::{Links, Page};
 use crate::proposal::{Outcome, Wish};
 use crate::record::RecordRef;
 use crate::records::Records;
@@ -47,7 +47,7 @@ impl Plan {
         self.pages.push(PlannedPage {
             change: self.commit.changes.len(),
             page,
-            older: Box::default(),
+            older: Links::new(),
         });
         Ok((change, outcome))
     }
@@ -111,5 +111,5 @@ fn fitted(content: &Content, head: Head) -> Result<Page, Refusal> {
         !is_tombstone || kept && record.sync_count > floor
     });
     records.clone().for_each(|record| facts.add(&record));
-    Ok(Page::new(facts, &Records::of(records), Box::default()))
+    Ok(Page::new(facts, &Records::of(records), Links::new()))
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::pieces::Piece;
 use super::shelf::Shelf;
 use crate::commit::{Change, DatasetChange, Facts, Gap};
-use crate::page::Page;
+use crate::page::{Links, Page};
 use crate::record::RecordRef;
 use crate::records::Records;
 use crate::state::Known;
@@ -107,7 +107,7 @@ fn merged(changes: &[DatasetChange]) -> Option<Page> {
     records.sort_unstable_by_key(|record| (record.sync_count, record.key));
     records.iter().for_each(|record| facts.add(record));
     let records = Records::of(records.into_iter());
-    Some(Page::new(facts, &records, Box::default()))
+    Some(Page::new(facts, &records, Links::new()))
 }
 
 impl Composed {
