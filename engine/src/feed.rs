@@ -320,7 +320,9 @@ impl Feed {
     }
 
     fn tell(&self, commit: &Commit) -> Option<FeedCommit> {
-        let changes: Vec<_> = commit.changes.iter().filter_map(told).collect();
+        // Mostly there is one, and all are told.
+        let mut changes = Vec::with_capacity(commit.changes.len());
+        changes.extend(commit.changes.iter().filter_map(told));
         (!changes.is_empty()).then(|| FeedCommit {
             cursor: self.cursor(),
             time: commit.time,

@@ -3,12 +3,12 @@
 
 use bytes::Bytes;
 
-use crate::commit::{Change, Commit, Part};
+use crate::commit::{Commit, Part};
 use crate::error::Fault;
 use crate::frame::{HEADER_BYTES, Kind};
 use crate::limits::FEED_READ_BYTES;
 use crate::segment::{self, Frame, NoFrame, Segment};
-use crate::types::Location;
+use crate::types::{Location, Locations};
 
 /// A walk over the frames of a segment.
 pub(crate) struct Scan {
@@ -81,7 +81,7 @@ impl Scan {
 #[derive(Default)]
 pub(crate) struct Assembly {
     commit: Option<Commit>,
-    locations: Vec<Location>,
+    locations: Locations,
     parts: u16,
 }
 
@@ -98,7 +98,7 @@ impl Assembly {
         segment: u32,
         offset: u32,
         frame: &Frame,
-    ) -> Result<Option<(Commit, Vec<Location>)>, Fault> {
+    ) -> Result<Option<(Commit, Locations)>, Fault> {
         let corrupt = |why| Fault::Corrupt {
             path: segment::path(segment),
             offset: u64::from(offset),
@@ -127,13 +127,17 @@ impl Assembly {
             change,
         }));
         self.parts += 1;
-        let commit = self.commit.get_or_insert_with(|| Commit {
-            sequence,
-            time: part.time,
-            note: part.note,
-            changes: Vec::<Change>::new(),
-        });
-        commit.changes.extend(part.changes);
+        match &mut self.commit {
+            Some(commit) => commit.changes.extend(part.changes),
+            None => {
+                self.commit = Some(Commit {
+                    sequence,
+                    time: part.time,
+                    note: part.note,
+                    changes: part.changes,
+                });
+            }
+        }
         if self.parts < frame.header.parts {
             return Ok(None);
         }
