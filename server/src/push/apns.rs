@@ -25,7 +25,7 @@ use super::proof;
 use super::transport::BOUNDS;
 use crate::config::ApnsConfig;
 use crate::error::Chain;
-use crate::outbound::{Line, OutboundError, Post};
+use crate::outbound::{Line, Post};
 use crate::sigv4::ENCODED;
 
 /// A token is used for so long.
@@ -165,12 +165,7 @@ impl Shared {
         };
         let answer = self.line.post(post, BOUNDS).await;
         let answer = answer.map_err(|error| Unanswered {
-            verdict: match error {
-                // One message may be what ends the connection that all share: alone it ends only
-                // its own.
-                OutboundError::Exchange(_) => Verdict::Failed,
-                _ => Verdict::Away,
-            },
+            verdict: Verdict::of_error(&error),
             why: Chain(&error).to_string(),
         })?;
         Ok((!answer.is_success()).then(|| Said {

@@ -241,8 +241,8 @@ impl Shared {
             body: Bytes::from(body),
         };
         let answer = self.peer.post(post, BOUNDS).await;
-        let answer =
-            answer.map_err(|error| Failed::Other(Verdict::Away, Chain(&error).to_string()))?;
+        let answer = answer
+            .map_err(|error| Failed::Other(Verdict::of_error(&error), Chain(&error).to_string()))?;
         if answer.is_success() {
             return Ok(answer);
         }
@@ -268,7 +268,7 @@ impl Shared {
             _ if is_invalid && said.contains("TargetArn Reason:") => Failed::NotFound(why),
             // What the service calls a client's error though it will pass.
             code if code.starts_with("Throttl") => Failed::Other(Verdict::Away, why),
-            _ => Failed::Other(Verdict::of_status(status), why),
+            _ => Failed::Other(Verdict::of_answer(&answer), why),
         })
     }
 
