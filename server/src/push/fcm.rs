@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::each::{Deliver, each};
-use super::message::{Parcel, Verdict};
+use super::message::{Parcel, Unanswered, Verdict};
 use super::proof;
 use super::transport::BOUNDS;
 use crate::error::Chain;
@@ -103,7 +103,7 @@ impl Deliver for Shared {
                 let why = format!("status {status}, {}{}", said.code, said.advice(accepted));
                 (said.verdict(&answer, accepted), why)
             }
-            Err(unanswered) => unanswered,
+            Err(unanswered) => (unanswered.verdict, unanswered.why),
         };
         tracing::warn!("pushing by {}: {why}", self.application);
         verdict
@@ -112,13 +112,9 @@ impl Deliver for Shared {
 
 impl Shared {
     /// Posts; a bearer that is refused is used by nobody any more.
-    async fn post_with_token(
-        &self,
-        parcel: &Parcel,
-        seconds: u64,
-    ) -> Result<Answer, (Verdict, String)> {
+    async fn post_with_token(&self, parcel: &Parcel, seconds: u64) -> Result<Answer, Unanswered> {
         let token = self.token(seconds).await;
-        let token = token.map_err(|why| (Verdict::Away, why))?;
+        let token = token.map_err(Unanswered::away)?;
         let answer = self.post(parcel, &token).await?;
         if answer.status == 401 && Said::of(&answer).code != THIRD_PARTY {
             self.forget(&token.bearer).await;
@@ -132,7 +128,7 @@ impl Shared {
         known.take_if(|known| known.bearer == refused);
     }
 
-    async fn post(&self, parcel: &Parcel, token: &Token) -> Result<Answer, (Verdict, String)> {
+    async fn post(&self, parcel: &Parcel, token: &Token) -> Result<Answer, Unanswered> {
         let message = json!({
             "token": parcel.device.token,
             "data": parcel.fields(),
@@ -143,8 +139,7 @@ impl Shared {
             headers: vec![("authorization", format!("Bearer {}", token.bearer))],
             body: Bytes::from(json!({ "message": message }).to_string()),
         };
-        let answer = self.peer.post(post, BOUNDS).await;
-        answer.map_err(|error| (Verdict::of_error(&error), Chain(&error).to_string()))
+        Ok(self.peer.post(post, BOUNDS).await?)
     }
 
     /// A token that is good for a while.

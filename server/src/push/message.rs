@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use syncline_engine::DatasetId;
 use uuid::Uuid;
 
+use crate::error::Chain;
 use crate::outbound::{Answer, OutboundError};
 use crate::site::stored::DeviceRecord;
 
@@ -91,7 +92,7 @@ impl Verdict {
     }
 
     /// What it says that there is no answer.
-    pub(super) fn of_error(error: &OutboundError) -> Self {
+    fn of_error(error: &OutboundError) -> Self {
         match error {
             // A message may be what makes the service end the connection, or answer so much: it
             // holds up no other.
@@ -120,6 +121,29 @@ impl Verdict {
             300..400 | 401 | 403..=405 | 407 | 408 | 429 | 502..=504 => Self::Away,
             400..500 => Self::Refused,
             _ => Self::Failed,
+        }
+    }
+}
+
+/// Why there is no answer, and what becomes of the messages.
+pub(super) struct Unanswered {
+    pub(super) verdict: Verdict,
+    pub(super) why: String,
+}
+
+impl Unanswered {
+    /// It is up to nobody's message.
+    pub(super) fn away(why: String) -> Self {
+        let verdict = Verdict::Away;
+        Self { verdict, why }
+    }
+}
+
+impl From<OutboundError> for Unanswered {
+    fn from(error: OutboundError) -> Self {
+        Self {
+            verdict: Verdict::of_error(&error),
+            why: Chain(&error).to_string(),
         }
     }
 }
