@@ -10,6 +10,8 @@ mod audience;
 mod delivery;
 mod each;
 mod fcm;
+#[cfg(test)]
+mod fixture;
 mod message;
 mod place;
 mod proof;

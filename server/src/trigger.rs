@@ -3,6 +3,7 @@
 //! Which function a pool asks is a name in its settings; where that function is, the
 //! configuration says. Whatever goes wrong is one of three exceptions and nothing is stored.
 
+mod apart;
 mod breaker;
 mod event;
 mod function;
@@ -11,14 +12,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use crate::config::FunctionConfig;
 use crate::error::{ApiError, ErrorKind};
 use crate::metrics::TriggerFigures;
+use crate::outbound::Post;
 
+use event::Fixed;
 use function::{Failed, Function, Leave};
 
+pub use apart::apart;
 pub use event::{Event, Op, Reply, Returned, Shown};
 
 /// All functions of the configuration.
@@ -84,30 +89,64 @@ pub struct Call {
     told: Told,
 }
 
+/// An event as it is sent: laid out, and signed where the function wants that.
+#[derive(Debug)]
+pub struct LaidOut {
+    post: Post,
+    fixed: Fixed,
+}
+
 impl Call {
-    /// Asks the function about an update and reads its answer. Whoever does not wait for that takes
-    /// nothing back: the call goes on, so that the function is known to be down all the same.
+    /// Lays out an event. With a large one this takes a while; see [`apart`].
+    ///
+    /// # Errors
+    /// None that can be.
+    pub fn lay_out(&self, event: &Event<'_>, seconds: u64) -> Result<LaidOut, ApiError> {
+        let post = self.told.function.post(event.to_bytes()?, seconds);
+        let post = post.inspect_err(|failed| self.told.count(Some(failed), Duration::ZERO))?;
+        let fixed = event.fixed();
+        Ok(LaidOut { post, fixed })
+    }
+
+    /// Asks the function about an update; what is learned of its answer, where a large one holds up
+    /// nobody. Whoever does not wait for that takes nothing back: the call goes on, so that the
+    /// function is known to be down all the same.
     ///
     /// # Errors
     /// `LambdaThrottledException` if the function says that; `LambdaSocketTimeoutException` if it
     /// is slow; `InvalidLambdaFunctionOutputException` for all else: one that cannot be reached,
     /// fails or answers wrongly.
-    pub async fn ask(self, event: &Event<'_>, seconds: u64) -> Result<Reply, ApiError> {
+    pub async fn ask<T: Send + 'static>(
+        self,
+        event: LaidOut,
+        learn: impl FnOnce(Reply) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
         let Self { leave, told } = self;
+        let LaidOut { post, fixed } = event;
         let began = Instant::now();
-        let (bytes, alone) = (event.to_bytes()?, told.clone());
+        let sent_bytes = post.body.len();
         let (tell, heard) = oneshot::channel();
         tokio::spawn(async move {
-            let answer = alone.function.call(leave, bytes, seconds).await;
-            if let Err(unheard) = tell.send(answer) {
-                alone.count(unheard.as_ref().err(), began.elapsed());
-            }
+            let answer = told.function.call(leave.attempt, post).await;
+            let learned = match answer {
+                Ok(bytes) => {
+                    let read = move |bytes: &Bytes| Reply::read(bytes, &fixed).map(learn);
+                    let most = sent_bytes.max(bytes.len());
+                    let read = apart(most, move || read(&bytes)).await;
+                    read.map_err(Failed::Output)
+                }
+                Err(failed) => Err(failed),
+            };
+            // Before anybody is told, who may call again at once. Until here it bounds the answers
+            // that are held.
+            drop(leave.free);
+            told.count(learned.as_ref().err(), began.elapsed());
+            // Nobody may wait for it any more.
+            let _ = tell.send(learned);
         });
-        let answer = heard.await;
-        let answer = answer.map_err(|_| ApiError::bug("a call of a function broke down"))?;
-        let read = answer.and_then(|bytes| Reply::read(&bytes, event).map_err(Failed::Output));
-        told.count(read.as_ref().err(), began.elapsed());
-        read.map_err(ApiError::from)
+        let learned = heard.await;
+        let learned = learned.map_err(|_| ApiError::bug("a call of a function broke down"))?;
+        learned.map_err(ApiError::from)
     }
 }
 

@@ -3,6 +3,7 @@
 import pytest
 from actors import Developer
 from server_process import ServerProcess
+from services import Service
 
 
 @pytest.fixture
@@ -20,6 +21,14 @@ def make_server(tmp_path):
     yield make
     for server in made:
         server.kill()
+
+
+@pytest.fixture
+def service():
+    """A service of the operator's, that sends back what it gets unless it is told otherwise."""
+    made = Service()
+    yield made
+    made.stop()
 
 
 @pytest.fixture

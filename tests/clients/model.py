@@ -25,6 +25,8 @@ OWN_ERRORS = {
     "GetOpenIdTokenForDeveloperIdentity": {"LimitExceededException"},
     # Where winner and loser together have more logins than an identity may have.
     "MergeDeveloperIdentities": {"LimitExceededException"},
+    # The guide and older models have it; that of botocore has lost it.
+    "UpdateRecords": {"LambdaSocketTimeoutException"},
 }
 # Members that clients read without looking whether they are there.
 ALWAYS = {

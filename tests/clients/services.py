@@ -4,6 +4,63 @@ import http.server
 import json
 import threading
 
+from actors import Developer
+from moto.backends import get_backend
+from moto.server import ThreadedMotoServer
+
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:check"
+SECRET = "whsec-of-the-tests"
+
+
+def with_function(make_server, service, more=""):
+    """A developer, and a user of a pool that has the function."""
+    section = f'[functions."{FUNCTION}"]\nurl = "{service.url}"\nsecret = "{SECRET}"\n{more}'
+    developer = Developer(make_server(section))
+    pool = developer.pool()
+    events = {"SyncTrigger": FUNCTION}
+    developer.sync.set_cognito_events(IdentityPoolId=pool, Events=events)
+    return developer, developer.guest(pool)
+
+
+class Sns:
+    """A local SNS. Stopped, it is away, and keeps what it has."""
+
+    def __init__(self):
+        # That is in this process, of earlier tests too.
+        get_backend("sns").reset()
+        self.port = 0
+        self.start()
+
+    def start(self):
+        self.server = ThreadedMotoServer(ip_address="127.0.0.1", port=self.port, verbose=False)
+        self.server.start()
+        host, self.port = self.server.get_host_and_port()
+        self.url = f"http://{host}:{self.port}"
+
+    def stop(self):
+        self.server.stop()
+
+    def section(self, application):
+        """The configuration of who pushes by it."""
+        return (
+            f'[push."{application}"]\ntype = "sns"\nendpoint_url = "{self.url}"\n'
+            f'region = "us-east-1"\naccess_key_id = "a"\nsecret_access_key = "s"\n'
+        )
+
+    @property
+    def backend(self):
+        return get_backend("sns")["123456789012"]["us-east-1"]
+
+    def sent(self):
+        """What each token's endpoint was sent, as the device gets it."""
+        endpoints = list(self.backend.platform_endpoints.values())
+        return {
+            endpoint.token: [
+                json.loads(json.loads(message)["APNS"]) for message in list(endpoint.messages.values())
+            ]
+            for endpoint in endpoints
+        }
+
 
 class Service:
     """Keeps what it is sent, and answers as a test tells it to: `answer` takes the JSON that came and

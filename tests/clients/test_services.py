@@ -11,54 +11,28 @@ import urllib.request
 
 import boto3
 import pytest
-from actors import Developer, refused, remove, replace
+from actors import Developer, replace
 from botocore.auth import SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
-from moto.backends import get_backend
-from moto.server import ThreadedMotoServer
-from services import Service
+from services import SECRET, Sns, with_function
 
 DOCUMENT = pathlib.Path(__file__).resolve().parents[2] / "docs" / "WEBHOOKS.md"
-FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:check"
 GCM = "arn:aws:sns:us-east-1:123456789012:app/GCM/game"
 APNS = "arn:aws:sns:us-east-1:123456789012:app/APNS/game"
-SECRET = "whsec-of-the-tests"
-
-
-@pytest.fixture
-def service():
-    made = Service()
-    yield made
-    made.stop()
 
 
 @pytest.fixture
 def moto():
-    """A local SNS."""
-    # It keeps what it has in this process, of earlier tests too.
-    get_backend("sns").reset()
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    made = Sns()
+    yield made
+    made.stop()
 
 
 def snippet(language):
     """The code block of a language in the document."""
     found = re.search(rf"```{language}\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     return found.group(1)
-
-
-def with_function(make_server, service, more=""):
-    """A user of a pool that has the function."""
-    section = f'[functions."{FUNCTION}"]\nurl = "{service.url}"\nsecret = "{SECRET}"\n{more}'
-    developer = Developer(make_server(section))
-    pool = developer.pool()
-    events = {"SyncTrigger": FUNCTION}
-    developer.sync.set_cognito_events(IdentityPoolId=pool, Events=events)
-    return developer, developer.guest(pool)
 
 
 def test_the_snippets_tell_who_sends(make_server, service, tmp_path):
@@ -99,29 +73,6 @@ console.log(JSON.stringify(asked.map(answer)));
     assert json.loads(run.stdout) == [expected for *_, expected in cases]
 
 
-def test_a_function_changes_what_boto3_stores(make_server, service):
-    _, user = with_function(make_server, service)
-
-    def answer(event):
-        records = event["datasetRecords"]
-        records["level"]["newValue"] = str(min(int(records["level"]["newValue"]), 10))
-        records["checked"] = {"newValue": "yes", "op": "replace"}
-        return 200, event
-
-    service.answer = answer
-    saves = user.dataset("saves")
-    told = saves.update([replace("level", "99")])
-    assert [(record["Key"], record["Value"]) for record in told] == [("level", "10"), ("checked", "yes")]
-    assert saves.values() == {"level": "10", "checked": "yes"}
-    service.answer = lambda event: (403, {})
-    with refused("InvalidLambdaFunctionOutputException", 400):
-        saves.update([replace("level", "3", 1)])
-    service.answer = lambda event: (429, {})
-    with refused("LambdaThrottledException", 429):
-        saves.update([remove("level", 1)])
-    assert saves.values() == {"level": "10", "checked": "yes"}
-
-
 class Stream:
     """A stream of events, opened as a browser's EventSource does: by a signed URL alone."""
 
@@ -150,20 +101,10 @@ def phone(user, platform, token):
 
 
 def test_the_other_devices_are_told_by_webhook_sns_and_stream(make_server, service, moto):
-    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "s", "region_name": "us-east-1"}
-    sns = boto3.client("sns", endpoint_url=moto, **keys)
-    made = sns.create_platform_application(Name="game", Platform="APNS", Attributes={})
-    assert made["PlatformApplicationArn"] == APNS
-    server = make_server(
-        f'[push."{GCM}"]\ntype = "webhook"\nurl = "{service.url}"\n'
-        f'[push."{APNS}"]\ntype = "sns"\nendpoint_url = "{moto}"\nregion = "us-east-1"\n'
-        f'access_key_id = "a"\nsecret_access_key = "s"\n'
-    )
-    developer = Developer(server)
-    pool = developer.pool()
-    push = {"ApplicationArns": [GCM, APNS]}
-    developer.sync.set_identity_pool_configuration(IdentityPoolId=pool, PushSync=push)
-    user = developer.guest(pool)
+    with_application(moto)
+    webhook = f'[push."{GCM}"]\ntype = "webhook"\nurl = "{service.url}"\n'
+    server = make_server(webhook + moto.section(APNS))
+    user = with_push(server, [GCM, APNS])
     saves = user.dataset("saves")
     saves.update([replace("level", "1")])
     # Else who follows from now on might be told of that, too.
@@ -179,14 +120,14 @@ def test_the_other_devices_are_told_by_webhook_sns_and_stream(make_server, servi
     assert [message["deviceId"] for message in messages] == [other]
     fields = {
         "source": "cognito-sync",
-        "identityPoolId": pool,
+        "identityPoolId": user.pool,
         "identityId": user.identity,
         "datasetName": "saves",
         "syncCount": "2",
     }
     assert messages[0].items() >= fields.items()
-    backend = get_backend("sns")["123456789012"]["us-east-1"]
-    told = list(sent(backend, 1))
+    token = "ab" * 32
+    told = until(lambda: moto.sent().get(token))
     assert told == [{"aps": {"content-available": 1}, "data": fields}]
     assert tablet not in (writer, other)
     assert len(service.seen) == 1
@@ -206,30 +147,21 @@ def test_the_other_devices_are_told_by_webhook_sns_and_stream(make_server, servi
 
 
 def test_endpoints_that_sns_has_already_are_used(make_server, moto):
-    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "s", "region_name": "us-east-1"}
-    sns = boto3.client("sns", endpoint_url=moto, **keys)
-    sns.create_platform_application(Name="game", Platform="APNS", Attributes={})
+    sns = with_application(moto)
     token = "cd" * 32
     # As whoever moves here has it: made by somebody else, and disabled meanwhile.
     made = sns.create_platform_endpoint(PlatformApplicationArn=APNS, Token=token, CustomUserData="x")
     endpoint = made["EndpointArn"]
     sns.set_endpoint_attributes(EndpointArn=endpoint, Attributes={"Enabled": "false"})
-    server = make_server(
-        f'[push."{APNS}"]\ntype = "sns"\nendpoint_url = "{moto}"\nregion = "us-east-1"\n'
-        f'access_key_id = "a"\nsecret_access_key = "s"\n'
-    )
-    developer = Developer(server)
-    pool = developer.pool()
-    push = {"ApplicationArns": [APNS]}
-    developer.sync.set_identity_pool_configuration(IdentityPoolId=pool, PushSync=push)
-    user = developer.guest(pool)
+    server = make_server(moto.section(APNS))
+    user = with_push(server, [APNS])
     saves = user.dataset("saves")
     saves.update([replace("level", "1")])
     until_push_is_level(server)
     device = phone(user, "APNS", token)
     saves.update([replace("level", "2", 1)])
-    backend = get_backend("sns")["123456789012"]["us-east-1"]
-    assert [told["data"]["syncCount"] for told in sent(backend, 1)] == ["2"]
+    told = until(lambda: moto.sent()[token])
+    assert [told["data"]["syncCount"] for told in told] == ["2"]
     attributes = sns.get_endpoint_attributes(EndpointArn=endpoint)["Attributes"]
     assert attributes["Enabled"] == "true"
     # A server that has forgotten the endpoint finds it again.
@@ -238,27 +170,82 @@ def test_endpoints_that_sns_has_already_are_used(make_server, moto):
     user.reconnect(server)
     user.dataset("saves").update([replace("level", "3", 2)])
     # What was told already may be told again.
-    while "3" not in (told["data"]["syncCount"] for told in sent(backend, 2)):
-        time.sleep(0.01)
-    assert list(backend.platform_endpoints) == [endpoint]
+    until(lambda: "3" in (told["data"]["syncCount"] for told in moto.sent()[token]))
+    assert list(moto.backend.platform_endpoints) == [endpoint]
     user.sync.subscribe_to_dataset(**user.names, DatasetName="saves", DeviceId=device)
+
+
+def test_what_sns_was_not_sent_before_a_kill_it_is_sent_after_it(make_server, moto):
+    with_application(moto)
+    server = make_server(moto.section(APNS))
+    user = with_push(server, [APNS])
+    saves = user.dataset("saves")
+    saves.update([replace("level", "1")])
+    until_push_is_level(server)
+    tokens = [digits * 32 for digits in ("ab", "cd", "ef")]
+    known, new = tokens[:2], tokens[2]
+    devices = {token: phone(user, "APNS", token) for token in known}
+    saves.update([replace("level", "2", 1)])
+    until(lambda: all(moto.sent().get(token) for token in known))
+    moto.stop()
+    # One whose endpoint is to be made still, and one that makes the change itself.
+    devices[new] = phone(user, "APNS", new)
+    writer = devices[known[1]]
+    saves.update([replace("level", "3", 2)], DeviceId=writer)
+    # Tried, and in vain.
+    until(lambda: figure(server, "retried") > 0)
+    server.kill()
+    assert [told["data"]["syncCount"] for told in moto.sent()[known[0]]] == ["2"]
+    assert new not in moto.sent()
+    moto.start()
+    server.start()
+    hears = lambda token: "3" in (told["data"]["syncCount"] for told in moto.sent().get(token, []))
+    until(lambda: hears(known[0]) and hears(new))
+    until(lambda: figure(server, "waiting") == 0)
+    assert not hears(known[1])
+
+
+def with_application(moto):
+    """A client of a local SNS, which has the application."""
+    keys = {"aws_access_key_id": "a", "aws_secret_access_key": "s", "region_name": "us-east-1"}
+    sns = boto3.client("sns", endpoint_url=moto.url, **keys)
+    made = sns.create_platform_application(Name="game", Platform="APNS", Attributes={})
+    assert made["PlatformApplicationArn"] == APNS
+    return sns
+
+
+def with_push(server, applications):
+    """A user of a pool that has the applications."""
+    developer = Developer(server)
+    pool = developer.pool()
+    push = {"ApplicationArns": applications}
+    developer.sync.set_identity_pool_configuration(IdentityPoolId=pool, PushSync=push)
+    return developer.guest(pool)
+
+
+def until(found):
+    """Waits until there is something; returns it."""
+    while not (something := found()):
+        time.sleep(0.01)
+    return something
+
+
+def metrics(server):
+    return urllib.request.urlopen(server.url + "/metrics").read().decode()
 
 
 def until_push_is_level(server):
     """Waits until the reader of the log has read everything."""
-    level = b'\nsyncline_reader_behind_commits{reader="push"} 0\n'
-    while level not in urllib.request.urlopen(server.url + "/metrics").read():
-        time.sleep(0.01)
+    until(lambda: '\nsyncline_reader_behind_commits{reader="push"} 0\n' in metrics(server))
 
 
-def sent(backend, count):
-    """What the one endpoint of a local SNS was sent, once it is so much."""
-    while True:
-        endpoints = list(backend.platform_endpoints.values())
-        messages = [message for one in endpoints for message in one.messages.values()]
-        if len(messages) >= count:
-            return (json.loads(json.loads(message)["APNS"]) for message in messages)
-        time.sleep(0.01)
+def figure(server, what):
+    """How many messages of Apple's application wait, or had an outcome."""
+    name = f'syncline_push_messages_total{{application="{APNS}",outcome="{what}"}} '
+    if what == "waiting":
+        name = f'syncline_push_waiting{{application="{APNS}"}} '
+    found = [line.removeprefix(name) for line in metrics(server).splitlines() if line.startswith(name)]
+    return int(found[0]) if found else 0
 
 
 def test_thousands_of_changes_reach_a_stream_in_the_end(make_server):

@@ -43,7 +43,9 @@ impl OpenIdConfig {
         }
         match (&self.jwks_url, &self.jwks_file) {
             (Some(url), None) if is_url(url) => Ok(()),
-            (Some(_), None) => say("jwks_url must be http://HOST[:PORT]/PATH or https://..."),
+            (Some(_), None) => {
+                say("jwks_url must be http://HOST[:PORT]/PATH or https://..., without a password")
+            }
             (None, Some(_)) => Ok(()),
             _ => say("exactly one of jwks_url and jwks_file is needed"),
         }
@@ -103,6 +105,10 @@ mod tests {
             (
                 format!("{head}audience = [\"a\"]\njwks_url = \"ftp://x\"\n"),
                 "jwks_url must be http://",
+            ),
+            (
+                format!("{head}audience = [\"a\"]\njwks_url = \"https://u:p@x/y\"\n"),
+                "without a password",
             ),
             (
                 format!("{head}audience = [\"a\"]\njwks_url = \"http:///x\"\n"),

@@ -128,6 +128,10 @@ fn what_is_unknown_or_out_of_bounds_is_refused() {
             "unknown field `other`",
         ),
         ("[functions.a]\nurl = \"x\"", "must be http://"),
+        (
+            "[streams.a]\ntype = \"http\"\nurl = \"http://u:p@x/y\"\nsecret = \"s\"",
+            "url must be http://HOST",
+        ),
     ] {
         let error = parse(text).unwrap_err();
         assert!(error.contains(words), "{text}\n{error}");

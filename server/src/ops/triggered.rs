@@ -15,8 +15,11 @@ use crate::access::Caller;
 use crate::error::ApiError;
 use crate::site::Site;
 use crate::site::stored::{self, EventsRecord};
-use crate::trigger::{Event, Op, Reply, Returned, Shown};
+use crate::trigger::{Call, Event, LaidOut, Op, Reply, Returned, Shown, apart};
 use crate::wire::{EpochSeconds, sync as wire};
+
+/// What the form of an event takes for each record.
+const RECORD_BYTES: usize = 50;
 
 /// An update after the function has seen it.
 pub(super) struct Triggered {
@@ -70,24 +73,69 @@ pub(super) async fn ask(
 ) -> Result<Triggered, ApiError> {
     // Before anything is read and laid out for it.
     let call = site.triggers.place(function)?;
-    let listed = whole(site, dataset).await?;
-    let stored: HashMap<&str, RecordRef<'_>> = listed
-        .records()
-        .map(|record| (record.key.as_str(), record))
-        .collect();
-    refuse_stale(&stored, &patches)?;
-    let event = Event {
-        version: 2,
-        event_type: "SyncTrigger",
-        region: &site.config.region,
-        identity_pool_id: dataset.pool.as_str(),
-        identity_id: dataset.identity.as_str(),
-        dataset_name: dataset.name.as_str(),
-        dataset_records: shown(&stored, &patches),
+    let question = Question {
+        region: site.config.region.clone(),
+        dataset: dataset.clone(),
+        listed: whole(site, dataset).await?,
+        patches,
     };
     let seconds = site.now().get() / 1000;
-    let reply = call.ask(&event, seconds).await?;
-    Ok(merge(reply, &stored, &patches))
+    let (question, call, event) = apart(question.bytes(), move || {
+        let event = question.lay_out(&call, seconds)?;
+        Ok::<_, ApiError>((question, call, event))
+    })
+    .await?;
+    call.ask(event, move |reply| {
+        merge(reply, &question.stored(), &question.patches)
+    })
+    .await
+}
+
+/// What an event is made of, and what the answer is compared with.
+struct Question {
+    region: String,
+    dataset: DatasetId,
+    listed: Listed,
+    patches: Vec<Patch>,
+}
+
+impl Question {
+    /// About how many bytes the event will have.
+    fn bytes(&self) -> usize {
+        // Both values of a record are shown.
+        let stored = self.listed.records().map(|record| {
+            let value = record.value.map_or("", Text::as_str);
+            RECORD_BYTES + record.key.as_str().len() + 2 * value.len()
+        });
+        let patched = self.patches.iter().map(|patch| match &patch.op {
+            PatchOp::Replace(value) => RECORD_BYTES + value.as_str().len(),
+            PatchOp::Remove => RECORD_BYTES,
+        });
+        stored.chain(patched).sum()
+    }
+
+    fn stored(&self) -> HashMap<&str, RecordRef<'_>> {
+        let records = self.listed.records();
+        records
+            .map(|record| (record.key.as_str(), record))
+            .collect()
+    }
+
+    /// The event, unless the update cannot be stored anyway.
+    fn lay_out(&self, call: &Call, seconds: u64) -> Result<LaidOut, ApiError> {
+        let stored = self.stored();
+        refuse_stale(&stored, &self.patches)?;
+        let event = Event {
+            version: 2,
+            event_type: "SyncTrigger",
+            region: &self.region,
+            identity_pool_id: self.dataset.pool.as_str(),
+            identity_id: self.dataset.identity.as_str(),
+            dataset_name: self.dataset.name.as_str(),
+            dataset_records: shown(&stored, &self.patches),
+        };
+        call.lay_out(&event, seconds)
+    }
 }
 
 /// What the caller is told of records that its patches named and the function left out: what is

@@ -20,12 +20,11 @@ use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::each::{Deliver, each};
-use super::message::{Parcel, Verdict};
+use super::message::{Parcel, Unanswered, Verdict};
 use super::proof;
 use super::transport::BOUNDS;
 use crate::config::ApnsConfig;
-use crate::error::Chain;
-use crate::outbound::{Line, OutboundError, Post};
+use crate::outbound::{Line, Post};
 use crate::sigv4::ENCODED;
 
 /// A token is used for so long.
@@ -59,12 +58,6 @@ struct Shared {
 struct Token {
     bearer: String,
     made: u64,
-}
-
-/// Why there is no answer, and what becomes of the message.
-struct Unanswered {
-    verdict: Verdict,
-    why: String,
 }
 
 /// What a refusal says.
@@ -163,16 +156,7 @@ impl Shared {
             ],
             body: Bytes::from(parcel.for_apple().to_string()),
         };
-        let answer = self.line.post(post, BOUNDS).await;
-        let answer = answer.map_err(|error| Unanswered {
-            verdict: match error {
-                // One message may be what ends the connection that all share: alone it ends only
-                // its own.
-                OutboundError::Exchange(_) => Verdict::Failed,
-                _ => Verdict::Away,
-            },
-            why: Chain(&error).to_string(),
-        })?;
+        let answer = self.line.post(post, BOUNDS).await?;
         Ok((!answer.is_success()).then(|| Said {
             status: answer.status,
             ..serde_json::from_slice(&answer.body).unwrap_or_default()
@@ -181,10 +165,6 @@ impl Shared {
 
     /// A token that is good for a while, and another than the one that has expired.
     async fn token(&self, seconds: u64, expired: Option<&Token>) -> Result<Token, Unanswered> {
-        let away = |why| Unanswered {
-            verdict: Verdict::Away,
-            why,
-        };
         let mut known = self.token.lock().await;
         if let Some(token) = known.as_ref() {
             // The clock was put back: for Apple, too, the token is of a time to come.
@@ -195,14 +175,14 @@ impl Shared {
                 return Ok(token.clone());
             }
             if !is_ahead && age < USED_SECONDS_MIN {
-                return Err(away(format!(
+                return Err(Unanswered::away(format!(
                     "ExpiredProviderToken, though the token was made {age} seconds ago: \
                      is the clock of this machine right?"
                 )));
             }
         }
         let token = Token {
-            bearer: self.bearer(seconds).await.map_err(away)?,
+            bearer: self.bearer(seconds).await.map_err(Unanswered::away)?,
             made: seconds,
         };
         *known = Some(token.clone());

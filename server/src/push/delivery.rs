@@ -1,6 +1,7 @@
 //! Delivers the messages of one application, batch by batch.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use syncline_engine::{Error, Expected, MetadataKey, Proposal, Refusal, Sequence, Wish};
 use tokio::sync::watch;
@@ -41,41 +42,46 @@ impl Delivery {
                 batch = self.queue.take(BATCH) => batch,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
-            let (again, is_away) = tokio::select! {
+            let (again, away) = tokio::select! {
                 again = self.deliver(&batch) => again,
                 // Whatever of it has arrived arrives once more.
-                _ = stop.wait_for(|stop| *stop) => (batch, false),
+                _ = stop.wait_for(|stop| *stop) => (batch, None),
             };
             let dropped = self.queue.settle(again, Instant::now());
             let figures = &self.site.push;
             figures.waiting(&self.application, self.queue.len());
             figures.told(&self.application, "dropped", dropped as u64);
-            if !is_away {
+            let Some(at_least) = away else {
                 pause = BACK_OFF.0;
                 continue;
-            }
+            };
             tokio::select! {
-                () = sleep(pause) => {}
+                () = sleep(pause.max(at_least)) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             pause = (pause * 2).min(BACK_OFF.1);
         }
     }
 
-    /// Returns what is to be tried again, and whether the service takes none at all.
-    async fn deliver(&self, batch: &[(Message, Waiting)]) -> (Vec<(Message, Waiting)>, bool) {
+    /// Returns what is to be tried again, and, if the service takes none at all, for how long it
+    /// says so.
+    async fn deliver(
+        &self,
+        batch: &[(Message, Waiting)],
+    ) -> (Vec<(Message, Waiting)>, Option<Duration>) {
         let taken = match self.addressed(batch).await {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::warn!("reading devices to push to: {}", Chain(&error));
-                return (batch.to_vec(), true);
+                return (batch.to_vec(), Some(Duration::ZERO));
             }
         };
         let parcels: Vec<Parcel> = taken.iter().map(|taken| taken.parcel.clone()).collect();
         let seconds = self.site.now().get() / 1000;
         let verdicts = self.transport.send(&parcels, seconds).await;
-        let mut away = verdicts.iter().map(|verdict| *verdict == Verdict::Away);
-        let is_away = !verdicts.is_empty() && away.all(|away| away);
+        let is_away = !verdicts.is_empty() && verdicts.iter().all(|verdict| verdict.is_away());
+        let longest = verdicts.iter().map(|verdict| verdict.wait()).max();
+        let away = longest.filter(|_| is_away);
         let (mut again, mut dead, now) = (Vec::new(), Vec::new(), Instant::now());
         let mut outcomes = Vec::with_capacity(taken.len());
         for (taken, verdict) in taken.into_iter().zip(verdicts) {
@@ -90,12 +96,13 @@ impl Delivery {
                     tracing::warn!("a message for the device {device} is refused and dropped");
                     "refused"
                 }
-                Verdict::Away if is_away => {
+                Verdict::Away | Verdict::AwayFor(_) if is_away => {
                     again.push((taken.parcel.message, taken.waiting));
                     "retried"
                 }
-                Verdict::Failed | Verdict::Away => {
-                    again.push((taken.parcel.message, taken.waiting.failed(now)));
+                Verdict::Failed | Verdict::FailedFor(_) | Verdict::Away | Verdict::AwayFor(_) => {
+                    let waiting = taken.waiting.failed(now, verdict.wait());
+                    again.push((taken.parcel.message, waiting));
                     "retried"
                 }
             };
@@ -106,7 +113,7 @@ impl Delivery {
         for outcome in outcomes {
             self.site.push.told(&self.application, outcome, 1);
         }
-        (again, is_away)
+        (again, away)
     }
 
     /// The devices of messages as they are registered now. Those that are not any more want no

@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -14,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use super::each::{Deliver, each};
-use super::message::{Parcel, Verdict};
+use super::message::{Parcel, Unanswered, Verdict};
 use super::proof;
 use super::transport::BOUNDS;
 use crate::error::Chain;
@@ -27,6 +28,11 @@ const TOKEN_SECONDS: u64 = 3600;
 /// A token is not used any more so long before its end.
 const SPARE_SECONDS: u64 = 60;
 
+/// Firebase's word for a token of another project's app.
+const MISMATCH: &str = "SENDER_ID_MISMATCH";
+/// And for a refusal that is not its own.
+const THIRD_PARTY: &str = "THIRD_PARTY_AUTH_ERROR";
+
 /// See the module.
 pub(super) struct Fcm {
     shared: Arc<Shared>,
@@ -38,6 +44,8 @@ struct Shared {
     account: PathBuf,
     /// Held while one is fetched, so that one is fetched for all.
     token: Mutex<Option<Token>>,
+    /// Whether Firebase has ever taken a message: the account is of the apps' project then.
+    accepted: AtomicBool,
 }
 
 #[derive(Clone)]
@@ -45,6 +53,13 @@ struct Token {
     bearer: String,
     project: String,
     until: u64,
+}
+
+/// What a refusal says.
+struct Said {
+    code: String,
+    /// Whether the token is no token at all.
+    of_token: bool,
 }
 
 /// What is needed of a service account's file.
@@ -64,6 +79,7 @@ impl Fcm {
                 peer,
                 account,
                 token: Mutex::default(),
+                accepted: AtomicBool::new(false),
             }),
         }
     }
@@ -76,23 +92,18 @@ impl Fcm {
 
 impl Deliver for Shared {
     async fn deliver(&self, parcel: &Parcel, seconds: u64) -> Verdict {
-        let sent = async {
-            let token = self.token(seconds).await?;
-            self.post(parcel, &token).await
-        };
-        let (verdict, why) = match sent.await {
-            Ok(answer) if answer.is_success() => return Verdict::Delivered,
-            Ok(answer) => {
-                if is_dead(&answer) {
-                    return Verdict::Dead;
-                }
-                if answer.status == 401 {
-                    *self.token.lock().await = None;
-                }
-                let why = format!("the answer has status {}", answer.status);
-                (Verdict::of_status(answer.status), why)
+        let (verdict, why) = match self.post_with_token(parcel, seconds).await {
+            Ok(answer) if answer.is_success() => {
+                self.accepted.store(true, Ordering::Relaxed);
+                return Verdict::Delivered;
             }
-            Err(why) => (Verdict::Away, why),
+            Ok(answer) => {
+                let accepted = self.accepted.load(Ordering::Relaxed);
+                let (status, said) = (answer.status, Said::of(&answer));
+                let why = format!("status {status}, {}{}", said.code, said.advice(accepted));
+                (said.verdict(&answer, accepted), why)
+            }
+            Err(unanswered) => (unanswered.verdict, unanswered.why),
         };
         tracing::warn!("pushing by {}: {why}", self.application);
         verdict
@@ -100,7 +111,24 @@ impl Deliver for Shared {
 }
 
 impl Shared {
-    async fn post(&self, parcel: &Parcel, token: &Token) -> Result<Answer, String> {
+    /// Posts; a bearer that is refused is used by nobody any more.
+    async fn post_with_token(&self, parcel: &Parcel, seconds: u64) -> Result<Answer, Unanswered> {
+        let token = self.token(seconds).await;
+        let token = token.map_err(Unanswered::away)?;
+        let answer = self.post(parcel, &token).await?;
+        if answer.status == 401 && Said::of(&answer).code != THIRD_PARTY {
+            self.forget(&token.bearer).await;
+        }
+        Ok(answer)
+    }
+
+    /// Another may be there already, which somebody else fetched.
+    async fn forget(&self, refused: &str) {
+        let mut known = self.token.lock().await;
+        known.take_if(|known| known.bearer == refused);
+    }
+
+    async fn post(&self, parcel: &Parcel, token: &Token) -> Result<Answer, Unanswered> {
         let message = json!({
             "token": parcel.device.token,
             "data": parcel.fields(),
@@ -111,8 +139,7 @@ impl Shared {
             headers: vec![("authorization", format!("Bearer {}", token.bearer))],
             body: Bytes::from(json!({ "message": message }).to_string()),
         };
-        let answer = self.peer.post(post, BOUNDS).await;
-        answer.map_err(|error| Chain(&error).to_string())
+        Ok(self.peer.post(post, BOUNDS).await?)
     }
 
     /// A token that is good for a while.
@@ -184,15 +211,57 @@ impl Account {
     }
 }
 
-/// Whether an answer says that the token is of nobody any more, or was never one of this sender's.
-fn is_dead(answer: &Answer) -> bool {
-    let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let details = said["error"]["details"].as_array();
-    let mut codes = details
-        .into_iter()
-        .flatten()
-        .filter_map(|detail| detail["errorCode"].as_str());
-    let message = said["error"]["message"].as_str().unwrap_or_default();
-    let is_malformed = answer.status == 400 && message.contains("registration token");
-    is_malformed || codes.any(|code| ["UNREGISTERED", "SENDER_ID_MISMATCH"].contains(&code))
+impl Said {
+    fn of(answer: &Answer) -> Self {
+        let said: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+        let error = &said["error"];
+        let details = error["details"].as_array().map_or(&[][..], Vec::as_slice);
+        let code = details
+            .iter()
+            .find_map(|detail| detail["errorCode"].as_str());
+        let code = code.or(error["status"].as_str()).unwrap_or("no code");
+        let violations = details
+            .iter()
+            .filter_map(|detail| detail["fieldViolations"].as_array())
+            .flatten();
+        let mut fields = violations.filter_map(|violation| violation["field"].as_str());
+        let message = error["message"].as_str().unwrap_or_default();
+        Self {
+            code: code.to_owned(),
+            of_token: fields.any(|field| field == "message.token")
+                || message.contains("registration token"),
+        }
+    }
+
+    /// What becomes of the message. `accepted`: whether Firebase has ever taken one.
+    fn verdict(&self, answer: &Answer, accepted: bool) -> Verdict {
+        match (answer.status, self.code.as_str()) {
+            (_, "UNREGISTERED") => Verdict::Dead,
+            (400, _) if self.of_token => Verdict::Dead,
+            (_, MISMATCH) if accepted => Verdict::Dead,
+            // With the account of another project it would be the end of every device.
+            (_, MISMATCH) => Verdict::Away,
+            // Of one device, as far as can be seen: others need not wait for it.
+            (429, _) => Verdict::of_one(answer),
+            (_, THIRD_PARTY) => Verdict::Failed,
+            _ => Verdict::of_answer(answer),
+        }
+    }
+
+    /// What is to be done about it, if it is up to the operator.
+    fn advice(&self, accepted: bool) -> &'static str {
+        match self.code.as_str() {
+            MISMATCH if accepted => ": the device is dropped",
+            MISMATCH => {
+                ": Firebase has not taken any message since the start, so the device is kept: is \
+                 the service account of another project than the app?"
+            }
+            THIRD_PARTY => ": what Firebase knows of Apple or of web push for this app is wrong",
+            "PERMISSION_DENIED" => ": the service account may not send messages",
+            _ => "",
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

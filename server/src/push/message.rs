@@ -1,11 +1,18 @@
 //! What a device is told.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use syncline_engine::DatasetId;
 use uuid::Uuid;
 
+use crate::error::Chain;
+use crate::outbound::{Answer, OutboundError};
 use crate::site::stored::DeviceRecord;
+
+/// Longest time that a service may have itself left alone for.
+const LATER_MAX: Duration = Duration::from_secs(15 * 60);
 
 /// That a dataset has changed, for one device.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -62,11 +69,51 @@ pub(super) enum Verdict {
     Refused,
     /// It failed by itself and is to be tried again.
     Failed,
+    /// The same, and not before that time is over.
+    FailedFor(Duration),
     /// The service takes none at the moment.
     Away,
+    /// The same, and is not to be asked before that time is over.
+    AwayFor(Duration),
 }
 
 impl Verdict {
+    /// What an answer says that is no success.
+    pub(super) fn of_answer(answer: &Answer) -> Self {
+        match (Self::of_status(answer.status), retry_after(answer)) {
+            (Self::Away, Some(wait)) => Self::AwayFor(wait),
+            (verdict, _) => verdict,
+        }
+    }
+
+    /// The same of a service that says it of one message.
+    pub(super) fn of_one(answer: &Answer) -> Self {
+        retry_after(answer).map_or(Self::Failed, Self::FailedFor)
+    }
+
+    /// What it says that there is no answer.
+    fn of_error(error: &OutboundError) -> Self {
+        match error {
+            // A message may be what makes the service end the connection, or answer so much: it
+            // holds up no other.
+            OutboundError::Exchange(_) | OutboundError::TooLarge(_) => Self::Failed,
+            _ => Self::Away,
+        }
+    }
+
+    /// Whether the service takes none at the moment.
+    pub(super) fn is_away(self) -> bool {
+        matches!(self, Self::Away | Self::AwayFor(_))
+    }
+
+    /// How long the service wants to be left alone, if it says so.
+    pub(super) fn wait(self) -> Duration {
+        match self {
+            Self::FailedFor(wait) | Self::AwayFor(wait) => wait,
+            _ => Duration::ZERO,
+        }
+    }
+
     /// What a status says that is no success. What may be put right where the service is, or in
     /// the configuration, is waited for.
     pub(super) fn of_status(status: u16) -> Self {
@@ -76,4 +123,33 @@ impl Verdict {
             _ => Self::Failed,
         }
     }
+}
+
+/// Why there is no answer, and what becomes of the messages.
+pub(super) struct Unanswered {
+    pub(super) verdict: Verdict,
+    pub(super) why: String,
+}
+
+impl Unanswered {
+    /// It is up to nobody's message.
+    pub(super) fn away(why: String) -> Self {
+        let verdict = Verdict::Away;
+        Self { verdict, why }
+    }
+}
+
+impl From<OutboundError> for Unanswered {
+    fn from(error: OutboundError) -> Self {
+        Self {
+            verdict: Verdict::of_error(&error),
+            why: Chain(&error).to_string(),
+        }
+    }
+}
+
+/// How long an answer says to wait, in seconds; a date is as good as nothing.
+fn retry_after(answer: &Answer) -> Option<Duration> {
+    let seconds = answer.header("retry-after")?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds).min(LATER_MAX))
 }

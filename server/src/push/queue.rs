@@ -62,12 +62,12 @@ pub(super) struct Waiting {
 }
 
 impl Waiting {
-    /// The same after it failed by itself.
-    pub(super) fn failed(self, now: Instant) -> Self {
+    /// The same after it failed by itself; it waits for so long at least.
+    pub(super) fn failed(self, now: Instant, at_least: Duration) -> Self {
         let wait = BACK_OFF.0 * (1 << self.tries.min(7));
         Self {
             tries: self.tries.saturating_add(1),
-            due: Some(now + wait.min(BACK_OFF.1)),
+            due: Some(now + wait.min(BACK_OFF.1).max(at_least)),
             ..self
         }
     }
@@ -163,7 +163,7 @@ impl Queue {
         let now = Instant::now();
         let failed = taken
             .into_iter()
-            .map(|(m, waiting)| (m, waiting.failed(now)));
+            .map(|(m, waiting)| (m, waiting.failed(now, Duration::ZERO)));
         self.settle(failed.collect(), now);
     }
 
@@ -325,7 +325,9 @@ mod tests {
         let mut now = Instant::now();
         let take = |now| queue.lock().take(8, now);
         let fail = |batch: Vec<(Message, Waiting)>, now| {
-            let again = batch.into_iter().map(|(m, w)| (m, w.failed(now)));
+            let again = batch
+                .into_iter()
+                .map(|(m, w)| (m, w.failed(now, Duration::ZERO)));
             queue.settle(again.collect(), now)
         };
         fail(take(now), now);
@@ -349,6 +351,24 @@ mod tests {
         // One who breaks down over it loses none.
         queue.recover();
         assert_eq!((queue.len(), queue.oldest()), (8, Some(at(10))));
+    }
+
+    #[test]
+    fn who_is_told_to_come_later_does() {
+        let queue = Queue::default();
+        let now = Instant::now();
+        let take = |now| queue.lock().take(8, now);
+        for (at_least, wait) in [
+            (Duration::ZERO, BACK_OFF.0),
+            (Duration::from_secs(90), Duration::from_secs(90)),
+        ] {
+            queue.add(message(1, "a"), 1, at(10));
+            let (message, waiting) = take(now).remove(0);
+            queue.settle(vec![(message, waiting.failed(now, at_least))], now);
+            assert_eq!(take(now + wait - Duration::from_millis(1)), []);
+            assert_eq!(take(now + wait).len(), 1);
+            queue.settle(Vec::new(), now);
+        }
     }
 
     #[test]

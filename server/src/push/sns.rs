@@ -9,10 +9,9 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::each::{Deliver, each};
-use super::message::{Parcel, Verdict};
+use super::message::{Parcel, Unanswered, Verdict};
 use super::transport::BOUNDS;
 use crate::config::Secret;
-use crate::error::Chain;
 use crate::outbound::{Answer, Peer, Post};
 use crate::sigv4::{ENCODED, Signer};
 use crate::site::stored::Platform;
@@ -241,8 +240,10 @@ impl Shared {
             body: Bytes::from(body),
         };
         let answer = self.peer.post(post, BOUNDS).await;
-        let answer =
-            answer.map_err(|error| Failed::Other(Verdict::Away, Chain(&error).to_string()))?;
+        let answer = answer.map_err(|error| {
+            let Unanswered { verdict, why } = error.into();
+            Failed::Other(verdict, why)
+        })?;
         if answer.is_success() {
             return Ok(answer);
         }
@@ -268,7 +269,7 @@ impl Shared {
             _ if is_invalid && said.contains("TargetArn Reason:") => Failed::NotFound(why),
             // What the service calls a client's error though it will pass.
             code if code.starts_with("Throttl") => Failed::Other(Verdict::Away, why),
-            _ => Failed::Other(Verdict::of_status(status), why),
+            _ => Failed::Other(Verdict::of_answer(&answer), why),
         })
     }
 

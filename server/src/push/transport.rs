@@ -79,3 +79,6 @@ impl Transport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

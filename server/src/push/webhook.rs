@@ -5,10 +5,9 @@ use std::collections::HashSet;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::message::{Fields, Parcel, Verdict};
+use super::message::{Fields, Parcel, Unanswered, Verdict};
 use super::transport::BOUNDS;
 use crate::config::Secret;
-use crate::error::Chain;
 use crate::outbound::{Answer, Peer, Post};
 use crate::webhook;
 
@@ -59,10 +58,11 @@ impl Webhook {
                     let (first, second) = parcels.split_at(parcels.len() / 2);
                     unsent.extend([second, first]);
                 }
-                Some(Verdict::Away) => {
+                Some(away) if away.is_away() => {
                     let rest = unsent.iter().map(|parcels| parcels.len()).sum();
+                    let away = *away;
                     verdicts.extend(told);
-                    verdicts.extend(vec![Verdict::Away; rest]);
+                    verdicts.extend(vec![away; rest]);
                     break;
                 }
                 _ => verdicts.extend(told),
@@ -75,10 +75,12 @@ impl Webhook {
         let answer = match self.post(parcels, seconds).await {
             Ok(answer) if answer.is_success() => answer,
             Ok(answer) => {
-                let (status, verdict) = (answer.status, Verdict::of_status(answer.status));
-                return self.failed(parcels, verdict, &format!("the answer has status {status}"));
+                let why = format!("the answer has status {}", answer.status);
+                return self.failed(parcels, Verdict::of_answer(&answer), &why);
             }
-            Err(why) => return self.failed(parcels, Verdict::Away, &why),
+            Err(unanswered) => {
+                return self.failed(parcels, unanswered.verdict, &unanswered.why);
+            }
         };
         // A service that says nothing, or something else, has delivered all.
         let told: Told = serde_json::from_slice(&answer.body).unwrap_or_default();
@@ -93,20 +95,23 @@ impl Webhook {
         parcels.iter().map(verdict).collect()
     }
 
-    async fn post(&self, parcels: &[Parcel], seconds: u64) -> Result<Answer, String> {
+    async fn post(&self, parcels: &[Parcel], seconds: u64) -> Result<Answer, Unanswered> {
         let batch = Batch {
             application_arn: &self.application,
             messages: parcels.iter().map(sent).collect(),
         };
-        let body = serde_json::to_vec(&batch).map_err(|error| error.to_string())?;
+        let body = serde_json::to_vec(&batch);
+        let body = body.map_err(|error| Unanswered {
+            verdict: Verdict::Failed,
+            why: error.to_string(),
+        })?;
         let sign = |secret| webhook::signed_headers(secret, seconds, &body).to_vec();
         let post = Post {
             path: String::new(),
             headers: self.secret.as_ref().map(sign).unwrap_or_default(),
             body: Bytes::from(body),
         };
-        let answer = self.peer.post(post, BOUNDS).await;
-        answer.map_err(|error| Chain(&error).to_string())
+        Ok(self.peer.post(post, BOUNDS).await?)
     }
 
     fn failed(&self, parcels: &[Parcel], verdict: Verdict, why: &str) -> Vec<Verdict> {

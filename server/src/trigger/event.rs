@@ -50,6 +50,9 @@ pub struct Shown<'a> {
     pub op: Op,
 }
 
+/// Members that an answer must repeat, and what is in them.
+pub(super) type Fixed = [(&'static str, Value); 6];
+
 /// What becomes of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -88,7 +91,7 @@ impl Event<'_> {
     }
 
     /// What an answer must repeat.
-    fn fixed(&self) -> [(&'static str, Value); 6] {
+    pub(super) fn fixed(&self) -> Fixed {
         [
             ("version", json!(self.version)),
             ("eventType", json!(self.event_type)),
@@ -101,11 +104,11 @@ impl Event<'_> {
 }
 
 impl Reply {
-    /// Reads the answer to an event.
+    /// Reads the answer to an event, of which it must repeat what is fixed.
     ///
     /// # Errors
     /// What is wrong with it, in words for the operator.
-    pub fn read(bytes: &[u8], event: &Event<'_>) -> Result<Self, String> {
+    pub(super) fn read(bytes: &[u8], fixed: &Fixed) -> Result<Self, String> {
         let shape: Object<Shape> = serde_json::from_slice(bytes).map_err(|e| e.to_string())?;
         let Object(shape) = shape;
         let answered = [
@@ -116,10 +119,10 @@ impl Reply {
             shape.identity_id,
             shape.dataset_name,
         ];
-        for ((name, sent), answered) in event.fixed().into_iter().zip(answered) {
+        for ((name, sent), answered) in fixed.iter().zip(answered) {
             match answered {
                 None => return Err(format!("it lacks {name}")),
-                Some(answered) if answered != sent => return Err(format!("it changed {name}")),
+                Some(answered) if answered != *sent => return Err(format!("it changed {name}")),
                 Some(_) => {}
             }
         }
@@ -235,7 +238,7 @@ mod tests {
     fn an_answer_may_change_records_and_nothing_else() {
         let event = event();
         let whole: Value = serde_json::from_slice(&event.to_bytes().unwrap()).unwrap();
-        let read = |answer: &Value| Reply::read(answer.to_string().as_bytes(), &event);
+        let read = |answer: &Value| Reply::read(answer.to_string().as_bytes(), &event.fixed());
         assert_eq!(read(&whole).unwrap().records.len(), 1);
         for name in [
             "version",
@@ -263,7 +266,7 @@ mod tests {
             let mut whole: Value = serde_json::from_slice(&event.to_bytes().unwrap()).unwrap();
             whole["datasetRecords"] = json!("HERE");
             let answer = whole.to_string().replace("\"HERE\"", records);
-            Reply::read(answer.as_bytes(), &event)
+            Reply::read(answer.as_bytes(), &event.fixed())
         };
         let returned = |record: &str| {
             let reply = read(&format!("{{\"a\":{record}}}"));

@@ -38,8 +38,10 @@ enum Call {
 /// Leave to call a function once. Dropped unused, it says nothing about the function.
 #[derive(Debug)]
 pub(super) struct Leave {
-    attempt: Attempt,
-    _free: OwnedSemaphorePermit,
+    /// To be told what came of the call.
+    pub(super) attempt: Attempt,
+    /// A place among the calls, until this is dropped.
+    pub(super) free: OwnedSemaphorePermit,
 }
 
 /// Why there is no answer of a function.
@@ -151,29 +153,20 @@ impl Function {
         let free = free.map_err(|_| Failed::Throttled)?;
         let attempt = self.breaker.attempt(Instant::now());
         let attempt = attempt.map_err(|slow| Failed::Down { slow })?;
-        Ok(Leave {
-            attempt,
-            _free: free,
-        })
+        Ok(Leave { attempt, free })
     }
 
-    /// Sends an event and returns the answer, whatever is in it.
-    pub(super) async fn call(
-        &self,
-        leave: Leave,
-        event: Bytes,
-        seconds: u64,
-    ) -> Result<Bytes, Failed> {
-        let answer = self.exchange(event, seconds).await;
+    /// Sends what [`Function::post`] made and returns the answer, whatever is in it.
+    pub(super) async fn call(&self, attempt: Attempt, post: Post) -> Result<Bytes, Failed> {
+        let answer = self.exchange(post).await;
         match answer.as_ref().err().and_then(Failed::is_down) {
-            Some(slow) => leave.attempt.failed(slow, Instant::now()),
-            None => leave.attempt.answered(),
+            Some(slow) => attempt.failed(slow, Instant::now()),
+            None => attempt.answered(),
         }
         answer
     }
 
-    async fn exchange(&self, event: Bytes, seconds: u64) -> Result<Bytes, Failed> {
-        let post = self.post(event, seconds)?;
+    async fn exchange(&self, post: Post) -> Result<Bytes, Failed> {
         let answer = match self.peer.post(post, self.bounds).await {
             Ok(answer) => answer,
             Err(OutboundError::Late(_)) => return Err(Failed::Slow),
@@ -190,7 +183,8 @@ impl Function {
         }
     }
 
-    fn post(&self, event: Bytes, seconds: u64) -> Result<Post, Failed> {
+    /// What is sent for an event, signed as of a time in seconds since 1970.
+    pub(super) fn post(&self, event: Bytes, seconds: u64) -> Result<Post, Failed> {
         match &self.call {
             Call::Http { secret } => {
                 let signed = |secret| webhook::signed_headers(secret, seconds, &event).to_vec();

@@ -1,6 +1,7 @@
 //! The function of a pool: what it is shown, what it may change, and what comes of it when it
 //! fails.
 
+mod large;
 mod scene;
 
 use std::sync::Arc;

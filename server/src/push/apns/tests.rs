@@ -12,15 +12,12 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use super::super::message::Message;
+use super::super::fixture::{self, NOW, nobody};
 use super::*;
-use crate::site::stored::{DeviceRecord, Platform};
-
-const NOW: u64 = 1_700_000_000;
+use crate::site::stored::Platform;
 
 /// What is answered to a token and a bearer: a status and a body.
 type Answering = fn(&str, &str) -> (u16, Value);
@@ -116,22 +113,7 @@ impl Apple {
 }
 
 fn parcel(token: &str) -> Parcel {
-    Parcel {
-        message: Message {
-            dataset: DatasetId {
-                pool: PoolId::parse("r:1").unwrap(),
-                identity: IdentityId::parse("r:2").unwrap(),
-                name: DatasetName::parse("game").unwrap(),
-            },
-            device: Uuid::from_u128(1),
-        },
-        sync_count: 7,
-        device: DeviceRecord {
-            platform: Platform::Apns,
-            token: token.to_owned(),
-            registered_ms: 1000,
-        },
-    }
+    fixture::parcel(Platform::Apns, token)
 }
 
 /// A token is the status and the reason that it gets.
@@ -225,11 +207,8 @@ async fn a_message_that_ends_the_connection_fails_by_itself() {
     );
     assert_eq!(sender.send(&[parcel("a")], NOW).await, [Verdict::Delivered]);
     // Where nothing listens that is nobody's fault.
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let nobody = listener.local_addr().unwrap();
-    drop(listener);
     let sender = Apple {
-        address: nobody,
+        address: nobody().await,
         ..apple
     };
     let sender = sender.sender();
