@@ -64,9 +64,10 @@ pub(super) async fn get(
             millis_behind_latest: page.behind_ms,
         })
     };
-    stream::read(site, from, wanted, record, finish)
-        .await
-        .map_err(refused)?
+    let read = stream::read(site, from, wanted, record, finish).await;
+    let output = read.map_err(refused)?;
+    site.keep_links().await;
+    output
 }
 
 fn record(site: &Site, event: &Event) -> (wire::Record, usize) {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use syncline_engine::ReaderLag;
 
 use crate::config::EngineConfig;
+use crate::site::LINKS;
 
 /// However short retention is, readers may be so far behind.
 const BYTES_MIN: u64 = 1 << 20;
@@ -36,6 +37,10 @@ impl Patience {
     /// Whether it waits for a reader. One whose sink is dead must not hold up everybody: the log is
     /// kept for it, and what is published takes half of that at most.
     pub(super) fn waits_for(&self, reader: &ReaderLag, stalled: &HashSet<String>) -> bool {
+        // Nobody reads there: links only end.
+        if &*reader.name == LINKS {
+            return false;
+        }
         if *reader.name != *self.own && stalled.contains(&*reader.name) {
             return reader.bytes > self.stalled_bytes;
         }
@@ -76,6 +81,7 @@ mod tests {
         assert!(!waits("stream slow of c", 50, 0));
         assert!(waits("stream slow of c", 2, 13));
         assert!(!waits("stream slow of c", 1, 13), "a quiet night");
+        assert!(!waits("links", 700, 25), "no reader");
         assert!(
             !waits("stream dead of b", 400, 30),
             "the log is kept for it"
