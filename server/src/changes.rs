@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::access::{self, Caller};
 use crate::error::ApiError;
 use crate::routes::{Labels, OwnOperation};
-use crate::site::Site;
+use crate::site::{Reads, Site};
 use crate::stream::{self, Event, NoPage, Page, Place, Wanted};
 use crate::wire::Violations;
 use crate::wire::changes::ChangesQuery;
@@ -79,6 +79,10 @@ pub async fn answer(
     let list = List {
         site,
         wanted: Wanted {
+            reads: Reads {
+                what: asked.pool.to_owned(),
+                key: caller.key().to_owned(),
+            },
             pools: [(pool, Sequence::ZERO)].into(),
             events_max: limit,
             bytes_max: BYTES_MAX,

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::*;
+use crate::access::Caller;
+use crate::changes::{self, Asked};
 use crate::config::{Config, StreamConfig};
 use crate::fixture::{Fixture, replace};
 
@@ -78,6 +80,57 @@ async fn the_time_in_which_no_server_ran_does_not_count_against_a_sink() {
     let tally = fixture.site.outflow.counters.of("out");
     while tally.sent.get() < 1 {
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    pumping.stop().await;
+}
+
+/// The next changes of a pool, one of them at most, and where to go on.
+async fn next_of(fixture: &Fixture, pool: &str, cursor: &str) -> Vec<Value> {
+    let asked = Asked {
+        pool,
+        query: &format!("limit=1&cursor={cursor}"),
+        accept: None,
+        last_event_id: None,
+    };
+    let read = changes::answer(&fixture.site, &Caller::root("AKIAROOT"), asked).await;
+    let text = String::from_utf8(read.unwrap().1).unwrap();
+    let lines = text.lines().map(|line| serde_json::from_str(line).unwrap());
+    lines.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bulk_publish_waits_for_who_reads_slowly_and_the_log_is_kept() {
+    const DATASETS: usize = 8;
+    let mut config = Config::default();
+    config.engine.feed_retention_bytes = 1;
+    let fixture = Fixture::with(config, 1 << 20);
+    let pool = fixture.pool().await;
+    let streams = json!({ "StreamName": "changes", "StreamingStatus": "ENABLED" });
+    let body = json!({ "CognitoStreams": streams });
+    let set = fixture.sync("SetIdentityPoolConfiguration", &pool, body);
+    set.await.unwrap();
+    let value = "v".repeat(900_000);
+    for number in 0..DATASETS {
+        let user = fixture.guest(&pool).await;
+        let patches = json!([replace("k", &value, 0)]);
+        user.update(&format!("d{number}"), patches).await.unwrap();
+    }
+    let mut cursor = next_of(&fixture, &pool, "newest").await[0]["cursor"].clone();
+    let pumping = Pumping::start(&fixture);
+    let published = &fixture.site.outflow.counters.republished;
+    fixture.sync("BulkPublish", &pool, json!({})).await.unwrap();
+    let mut whole = 0;
+    while whole < DATASETS {
+        // More than the log keeps for nobody.
+        while (published.get() as usize) < (whole + 1).max(2).min(DATASETS) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        fixture.site.store.engine().maintain().unwrap();
+        assert!(published.get() as usize <= whole + 3, "it waits");
+        let lines = next_of(&fixture, &pool, cursor.as_str().unwrap()).await;
+        whole += lines[..lines.len() - 1].len();
+        assert_eq!(lines[0]["change"]["whole"], true, "{}", lines[0]["cursor"]);
+        cursor = lines.last().unwrap()["cursor"].clone();
     }
     pumping.stop().await;
 }

@@ -1,5 +1,5 @@
 //! What keeps the log for streams: a named reader for each pool that streams, from the moment that
-//! the store is open and whether or not anything delivers just then; and one for links.
+//! the store is open and whether or not anything delivers just then; one for links; and one for each consumer of the built-in stream.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -7,6 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use syncline_engine::{Engine, Error, Feed, PoolId, Reader};
 
+use super::consumers::Consumers;
 use super::links::Links;
 use super::stored::{self, StreamCursorRecord};
 use crate::error::Chain;
@@ -19,6 +20,7 @@ const SCAN_KEYS: usize = 1000;
 pub struct Holds {
     held: Mutex<HashMap<PoolId, Held>>,
     links: Links,
+    consumers: Consumers,
 }
 
 /// What keeps the log for one pool.
@@ -99,6 +101,12 @@ impl Holds {
     #[must_use]
     pub fn links(&self) -> &Links {
         &self.links
+    }
+
+    /// What keeps it for consumers of the built-in stream and the list of changes.
+    #[must_use]
+    pub fn consumers(&self) -> &Consumers {
+        &self.consumers
     }
 
     /// Whether the sink of a pool takes nothing, and has not for some time.

@@ -44,8 +44,7 @@ impl Patience {
         if *reader.name != *self.own && stalled.contains(&*reader.name) {
             return reader.bytes > self.stalled_bytes;
         }
-        // The time is that of the newest commit that was read, which may be old because nothing
-        // happened since.
+        // The time may be that of a commit that was read, if the server was started since.
         reader.bytes > self.bytes || reader.milliseconds > self.ms && reader.bytes > BYTES_MIN
     }
 }
