@@ -89,6 +89,7 @@ pub async fn read<T: 'static, R: Send + 'static>(
             behind_ms: 0,
         }));
     }
+    site.outflow.counters.pages.inc();
     let turn = site.streams.turn_to_read().await;
     let here = Arc::clone(site);
     let read = site.store.blocking(move |engine| {
