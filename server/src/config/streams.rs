@@ -167,8 +167,8 @@ impl StreamConfig {
     /// Whether a pool may name it.
     #[must_use]
     pub fn takes(&self, pool: &str) -> bool {
-        let pools = self.pools();
-        pools.is_none_or(|pools| pools.iter().any(|named| named == pool))
+        self.pools()
+            .is_none_or(|pools| pools.iter().any(|named| named == pool))
     }
 
     fn pools(&self) -> Option<&[String]> {
@@ -183,8 +183,7 @@ impl StreamConfig {
     fn check_pools(&self) -> Result<(), String> {
         let pools = self.pools();
         if pools.is_some_and(<[String]>::is_empty) {
-            let why = "pools names none: leave it out for every pool, or the stream";
-            return Err(why.to_owned());
+            return Err("pools names none: leave it out for every pool".to_owned());
         }
         match pools.and_then(|pools| pools.iter().find(|pool| !is_pool(pool))) {
             Some(pool) => Err(format!(
@@ -374,6 +373,15 @@ mod tests {
     }
 
     #[test]
+    fn pools_are_named_by_their_ids() {
+        let file = "[streams.a]\ntype = \"file\"\npath = \"x\"\npools = ";
+        for (pools, words) in [("[]", "pools names none"), ("['game']", "must be ids")] {
+            let error = check(&format!("{file}{pools}")).unwrap_err();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+
+    #[test]
     fn a_stream_that_cannot_work_is_refused_with_the_reason() {
         check("[streams.a]\ntype = \"file\"\npath = \"out\"").unwrap();
         check("[streams.a]\ntype = \"http\"\nurl = \"http://x/y\"\nsecret = \"s\"").unwrap();
@@ -424,14 +432,6 @@ mod tests {
                 } else {
                     "needs a program with the feature nats"
                 },
-            ),
-            (
-                "type = \"file\"\npath = \"x\"\npools = []",
-                "pools names none",
-            ),
-            (
-                "type = \"file\"\npath = \"x\"\npools = [\"game\"]",
-                "pools must be ids of identity pools",
             ),
             (
                 "type = \"file\"\npath = \"x\"\n[streams.b]\ntype = \"file\"\npath = \"./x\"",

@@ -104,7 +104,7 @@ async fn next_of(fixture: &Fixture, pool: &str, cursor: &str) -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bulk_publish_waits_for_who_reads_slowly_and_the_log_is_kept() {
-    const DATASETS: usize = 8;
+    const DATASETS: u64 = 8;
     let mut config = Config::default();
     config.engine.feed_retention_bytes = 1;
     let fixture = Fixture::with(config, 1 << 20);
@@ -130,11 +130,11 @@ async fn a_bulk_publish_waits_for_who_reads_slowly_and_the_log_is_kept() {
     let mut whole = 0;
     while whole < DATASETS {
         fixture.site.store.engine().maintain().unwrap();
-        assert!(published.get() as usize <= whole + 5, "it waits");
+        assert!(published.get() <= whole + 5, "it waits");
         let lines = next_of(&fixture, &pool, cursor.as_str().unwrap()).await;
         let (end, changes) = lines.split_last().unwrap();
         assert!(changes.iter().all(|line| line["change"]["whole"] == true));
-        whole += changes.len();
+        whole += changes.len() as u64;
         cursor = end["cursor"].clone();
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
