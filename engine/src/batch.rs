@@ -20,6 +20,7 @@ use crate::store::Store;
 use crate::tail::{Flush, Staged, Tail};
 use crate::ticket::{Answer, Gate};
 use crate::types::{DatasetId, Locations, Timestamp, invalid};
+use crate::watermark::News;
 
 /// Memory of the pages that a batch makes after which it takes no further commit.
 const PAGE_BYTES: usize = 64 << 20;
@@ -226,10 +227,15 @@ impl Batch {
             snapshots.apply(&mut state, &staged.commit, &staged.locations);
         }
         drop(state);
-        let news = self.staged.iter().rfind(|staged| staged.commit.is_news());
-        store
-            .watermark
-            .advance(last, end, news.map(|staged| staged.commit.sequence));
+        let commits = || self.staged.iter().map(|staged| &staged.commit);
+        let first = commits().find(|commit| commit.is_news());
+        let news = first.map(|first| News {
+            time: first.time,
+            last: commits()
+                .rfind(|commit| commit.is_news())
+                .map_or(first.sequence, |commit| commit.sequence),
+        });
+        store.watermark.advance(last, end, news);
         for &location in self.staged.iter().flat_map(|staged| &staged.outdated) {
             store.cache.remove(location);
         }

@@ -54,8 +54,10 @@ pub struct ReaderLag {
     pub commits: u64,
     /// Bytes of log that it has not read yet, to within 256 KiB; zero in the same case.
     pub bytes: u64,
-    /// Milliseconds since the newest commit that it read was made, or shortly before; zero if it
-    /// has read everything that feeds tell of, or nothing yet of a store that kept everything.
+    /// Milliseconds since the oldest commit was made that it has not read and that feeds tell of,
+    /// or somewhat more: a second, if that was since the store was opened and in the last hours,
+    /// else what 256 KiB of log took. Zero if it has read everything that feeds tell of, or if
+    /// nothing was committed before.
     pub milliseconds: u64,
 }
 

@@ -194,6 +194,8 @@ impl Store {
                 let offset = point.offset;
                 (Position { segment, offset }, point.time)
             });
+            // What is unread is no older than what is known to lie before it.
+            let time = time.max(self.watermark.news_behind(sequence).unwrap_or(time));
             ReaderLag {
                 name,
                 sequence,

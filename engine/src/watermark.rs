@@ -1,13 +1,18 @@
 //! The watermark: the last commit that is durable and applied, and where it ends. Whoever follows
 //! the feed waits here.
 
+mod news;
+
 use crate::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::collections::HashMap;
 use std::task::Waker;
 use std::time::Duration;
 
 use crate::log::{End, Position};
-use crate::types::Sequence;
+use crate::types::{Sequence, Timestamp};
+
+pub(crate) use news::News;
+use news::Times;
 
 /// What everyone may read.
 #[derive(Debug, Clone, Copy)]
@@ -29,6 +34,7 @@ pub(crate) struct Watermark {
 
 struct Inner {
     durable: Durable,
+    times: Times,
     /// By the number of who waits.
     wakers: HashMap<u64, Waker>,
     next: u64,
@@ -41,6 +47,7 @@ impl Watermark {
     pub(crate) fn new(durable: Durable) -> Self {
         let inner = Inner {
             durable,
+            times: Times::new(durable.news),
             wakers: HashMap::new(),
             next: 0,
             threads: 0,
@@ -61,7 +68,7 @@ impl Watermark {
     }
 
     /// Moves forward; wakes those who wait if there is news.
-    pub(crate) fn advance(&self, sequence: Sequence, end: End, news: Option<Sequence>) {
+    pub(crate) fn advance(&self, sequence: Sequence, end: End, news: Option<News>) {
         let mut inner = self.lock();
         assert!(
             sequence >= inner.durable.sequence,
@@ -71,9 +78,16 @@ impl Watermark {
         inner.durable.position = end.position;
         inner.durable.chain = end.chain;
         if let Some(news) = news {
-            inner.durable.news = news;
+            inner.durable.news = news.last;
+            inner.times.push(news);
             self.wake(inner);
         }
+    }
+
+    /// When the first commit behind another one was made that the feed tells of, or up to a second
+    /// before; `None` if there is none or it was too long ago.
+    pub(crate) fn news_behind(&self, sequence: Sequence) -> Option<Timestamp> {
+        self.lock().times.behind(sequence)
     }
 
     /// Takes note of a mark behind the last commit.

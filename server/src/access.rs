@@ -45,6 +45,15 @@ impl Caller {
     pub fn root(key: impl Into<String>) -> Self {
         Self::Developer(Arc::new(Developer::unrestricted(key)))
     }
+
+    /// A developer's access key id, or the identity.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Developer(developer) => &developer.key,
+            Self::Identity { identity, .. } => identity,
+        }
+    }
 }
 
 /// Who may call an operation.

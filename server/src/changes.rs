@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::access::{self, Caller};
 use crate::error::ApiError;
+use crate::live::Wait;
 use crate::routes::{Labels, OwnOperation};
-use crate::site::Site;
+use crate::site::{Reads, Site};
 use crate::stream::{self, Event, NoPage, Page, Place, Wanted};
 use crate::wire::Violations;
 use crate::wire::changes::ChangesQuery;
@@ -25,7 +26,7 @@ const CHANGES_MAX: i64 = 10_000;
 const BYTES_MAX: usize = 10 << 20;
 /// Longest wait, in seconds; also how long an event stream waits if it does not say.
 const WAIT_MAX: i64 = 20;
-/// Least time between two looks of one who waits: other pools may change a thousand times a second.
+/// Least time between two looks of one who waits.
 const PACE: Duration = Duration::from_millis(100);
 
 /// The words that stand for a cursor.
@@ -78,7 +79,12 @@ pub async fn answer(
     };
     let list = List {
         site,
+        pool,
         wanted: Wanted {
+            reads: Reads {
+                what: asked.pool.to_owned(),
+                key: caller.key().to_owned(),
+            },
             pools: [(pool, Sequence::ZERO)].into(),
             events_max: limit,
             bytes_max: BYTES_MAX,
@@ -145,6 +151,7 @@ enum Form {
 /// One reading of the list.
 struct List<'a> {
     site: &'a Arc<Site>,
+    pool: PoolId,
     wanted: Wanted,
     form: Form,
 }
@@ -156,34 +163,42 @@ impl List<'_> {
         let (mut place, mut waits) = (from, None);
         loop {
             let looked = Instant::now();
+            // Before it looks, so that it hears of what comes meanwhile.
+            let heard = match &waits {
+                Some(_) => Some(self.site.live.wait(self.pool)?),
+                None => None,
+            };
             let read = self.page(place).await;
             let page = read.map_err(|no_page| refused(self.site, place, no_page))?;
             if page.found || looked >= until {
                 return Ok(page.text);
             }
             place = page.next;
-            if page.at_end {
-                if waits.is_none() {
+            match heard {
+                _ if !page.at_end => {}
+                None => {
                     let streams = &self.site.streams;
                     waits = Some(streams.place_to_wait().ok_or_else(crowded)?);
                 }
-                if !self.comes(place, until).await? {
-                    return Ok(page.text);
+                Some(heard) => {
+                    if let Some(quiet) = self.silence(heard, until).await {
+                        return Ok(self.form.finish(&nothing(place.or_later(quiet))).text);
+                    }
+                    // It may be nothing to tell of, as may be many that follow.
+                    tokio::time::sleep_until(until.min(looked + PACE)).await;
                 }
-                // It may be of another pool, as may be many that follow.
-                tokio::time::sleep_until(until.min(looked + PACE)).await;
             }
         }
     }
 
-    /// Waits until something is committed behind a place; false if the time is over first.
-    async fn comes(&self, place: Place, until: Instant) -> Result<bool, ApiError> {
-        let feed = self.site.store.engine().feed(place.cursor())?;
-        Ok(tokio::select! {
-            () = feed.changed() => true,
-            () = tokio::time::sleep_until(until) => false,
-            () = self.site.streams.waits_ended() => false,
-        })
+    /// Waits until the pool changes; if the time is over first, up to where it did not.
+    async fn silence(&self, mut heard: Wait, until: Instant) -> Option<Place> {
+        tokio::select! {
+            biased;
+            () = heard.rung() => None,
+            () = tokio::time::sleep_until(until) => heard.quiet().map(Place::behind),
+            () = self.site.streams.waits_ended() => heard.quiet().map(Place::behind),
+        }
     }
 
     async fn page(&self, from: Place) -> Result<Told, NoPage> {
@@ -195,6 +210,15 @@ impl List<'_> {
         };
         let finish = move |page: Page<_>| form.finish(&page);
         stream::read(self.site, from, self.wanted.clone(), lay_out, finish).await
+    }
+}
+
+/// A page without anything.
+fn nothing(next: Place) -> Page<Vec<u8>> {
+    Page {
+        events: Vec::new(),
+        next,
+        behind_ms: 0,
     }
 }
 

@@ -171,6 +171,9 @@ fn open(
     let options = Options {
         cache_bytes,
         segment_bytes: 1 << 20,
+        feed_retention: config.engine.feed_retention(),
+        feed_retention_bytes: config.engine.feed_retention_bytes,
+        pin_bytes: config.engine.pin_bytes,
         clock: clock.clone(),
         ..Options::default()
     };

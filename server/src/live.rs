@@ -2,24 +2,27 @@
 //! them.
 //!
 //! However many listen, each commit is read once, and only those are woken whose identity it
-//! changed. What has changed is kept by dataset until a listener takes it, so a slow one costs no
+//! changed, or who wait for its pool. What has changed is kept by dataset until a listener takes it, so a slow one costs no
 //! more than its identity's datasets. The follower runs only while somebody listens.
 
 mod follower;
 mod listener;
+mod pools;
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use syncline_engine::{DatasetName, Engine, Error, IdentityId, PoolId};
+use syncline_engine::{Cursor, DatasetName, Engine, Error, IdentityId, PoolId};
 
 use crate::error::ApiError;
 use crate::metrics::LiveFigures;
 
 use listener::Listener;
+use pools::Waiters;
 
 pub use listener::{Change, News};
+pub use pools::Wait;
 
 /// Who may listen to one identity at once: a few windows on each of its devices.
 const LISTENERS_PER_IDENTITY: usize = 32;
@@ -44,8 +47,10 @@ struct Registry {
     by_identity: HashMap<Key, Vec<Arc<Listener>>>,
     by_pool: HashMap<PoolId, usize>,
     count: usize,
-    /// Whether the follower runs.
-    following: bool,
+    /// Who waits for any change of a pool.
+    pools: HashMap<PoolId, Waiters>,
+    /// Up to where the follower has told of everything, if it runs.
+    followed: Option<Cursor>,
     /// Whether the server stops.
     closed: bool,
 }
@@ -113,12 +118,7 @@ impl Live {
             ))
             .after_ms(10_000));
         }
-        if !registry.following {
-            let engine = &self.shared.engine;
-            let feed = engine.feed(engine.head()).map_err(|error: Error| error)?;
-            tokio::spawn(follower::follow(Arc::downgrade(&self.shared), feed));
-            registry.following = true;
-        }
+        self.shared.follow(&mut registry)?;
         let listener = Arc::new(Listener::new(names));
         if registry.closed {
             listener.end();
@@ -193,6 +193,16 @@ impl Drop for Ears {
 }
 
 impl Shared {
+    /// Sees to it that the feed is followed.
+    fn follow(self: &Arc<Self>, registry: &mut Registry) -> Result<(), Error> {
+        if registry.followed.is_none() {
+            let feed = self.engine.feed(self.engine.head())?;
+            registry.followed = Some(feed.cursor());
+            tokio::spawn(follower::follow(Arc::downgrade(self), feed));
+        }
+        Ok(())
+    }
+
     fn lock(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -77,6 +77,15 @@ pub struct ReaderFigures {
     pub milliseconds: u64,
 }
 
+impl ReaderFigures {
+    /// Takes in another reader of the same name: what the slower one has, of each.
+    pub fn or_slower(&mut self, other: &Self) {
+        self.commits = self.commits.max(other.commits);
+        self.bytes = self.bytes.max(other.bytes);
+        self.milliseconds = self.milliseconds.max(other.milliseconds);
+    }
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct RequestLabels {
     operation: &'static str,

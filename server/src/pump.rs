@@ -239,6 +239,8 @@ async fn follow(
     mut phases: Phases,
 ) {
     let (pool, name) = (streaming.pool, outlet.name.clone());
+    let takes = site.config.streams.get(&name);
+    let takes = takes.is_some_and(|stream| stream.takes(pool.as_str()));
     let open = Lane::open(
         Arc::clone(&site),
         window,
@@ -246,9 +248,16 @@ async fn follow(
         &streaming,
         phases.clone(),
     );
-    let end = match open.await {
-        Ok(lane) => lane.run().await,
-        Err(end) => end,
+    let end = if takes {
+        match open.await {
+            Ok(lane) => lane.run().await,
+            Err(end) => end,
+        }
+    } else {
+        End::Broken(format!(
+            "The stream {name} does not take this identity pool any more: pools of \
+             [streams.{name}] in the server's configuration must name it"
+        ))
     };
     match end {
         End::Told | End::Gone | End::Changed => {

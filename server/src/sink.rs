@@ -85,6 +85,7 @@ impl Sink {
                 path,
                 rotate_bytes,
                 compress,
+                ..
             } => {
                 let sink = FileSink::start(path.clone(), *rotate_bytes, *compress);
                 sink.map(Self::File).map_err(PutError::from)
@@ -94,6 +95,7 @@ impl Sink {
                 secret,
                 batch_events,
                 timeout_ms,
+                ..
             } => {
                 let sink = HttpSink::new(name, url, secret.clone(), *batch_events, *timeout_ms);
                 sink.map(Self::Http).map_err(PutError::from)
@@ -104,6 +106,7 @@ impl Sink {
                 access_key_id,
                 secret_access_key,
                 stream_name,
+                ..
             } => {
                 let secret = secret_access_key.clone();
                 let url = endpoint_url.as_deref();
@@ -111,7 +114,7 @@ impl Sink {
                 sink.map(Self::Kinesis).map_err(PutError::from)
             }
             #[cfg(feature = "nats")]
-            StreamConfig::Nats { url, subject } => Ok(Self::Nats(NatsSink::new(url, subject))),
+            StreamConfig::Nats { url, subject, .. } => Ok(Self::Nats(NatsSink::new(url, subject))),
             #[cfg(not(feature = "nats"))]
             StreamConfig::Nats { .. } => {
                 Err(PutError::Trouble("this program has no such sink".into()))

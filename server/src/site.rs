@@ -3,11 +3,13 @@
 //!
 //! What is counted in memory is rebuilt here at start, so nothing is served before it is right.
 
+mod consumers;
 mod counts;
 mod developers;
 mod doomed;
 mod doors;
 mod holds;
+mod links;
 pub mod merged;
 mod outflow;
 mod store;
@@ -33,9 +35,11 @@ use crate::seal::{KEYS_FILE, Keys};
 use crate::session::{self, Spent};
 use crate::trigger::Triggers;
 
+pub use consumers::{Reads, is_consumer};
 pub use counts::Counts;
 pub use doors::Doors;
 pub use holds::{Holds, name_of};
+pub use links::LINKS;
 pub use outflow::Outflow;
 pub use store::{Store, StoreLimits};
 pub use streams::{StreamingPool, Streams};
@@ -196,11 +200,19 @@ impl Site {
                 _ = stop.wait_for(|stop| *stop) => return,
             }
             self.store_counts().await;
+            self.pass();
             if let Err(error) = self.find_streams().await {
                 tracing::error!("looking for streams: {}", Chain(&error));
             }
             self.finish_deletions(|| *stop.borrow()).await;
         }
+    }
+
+    /// Lets go of what the log is not kept for any more.
+    pub fn pass(&self) {
+        let (engine, now_ms) = (self.store.engine(), self.now().get());
+        self.outflow.holds.links().pass(engine, now_ms);
+        self.outflow.holds.consumers().pass(now_ms);
     }
 
     /// Stores counts that changed. They are statistics: a failure is logged, and the next round

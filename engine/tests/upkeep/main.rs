@@ -289,6 +289,14 @@ fn the_feed_reaches_back_as_far_as_told_and_named_readers_hold_it() {
     scene.clock_forward(1000);
     let lag = engine.readers().remove(0);
     assert_eq!((lag.commits, lag.bytes, lag.milliseconds), (0, 0, 0));
+    // Whoever has slept with everybody else is behind from the first commit of the day on.
+    scene.clock_forward(13 * 3_600_000);
+    fill(&engine, 1, 1);
+    assert_eq!(engine.readers()[0].milliseconds, 0);
+    scene.clock_forward(7000);
+    fill(&engine, 1, 1);
+    let lag = engine.readers().remove(0);
+    assert_eq!(lag.milliseconds, 7000, "{lag:?}");
     engine.maintain().unwrap();
     let Err(Error::Refusal(Refusal::CursorTooOld { floor })) = engine.feed(start).unwrap().read()
     else {

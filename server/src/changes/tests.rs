@@ -67,14 +67,18 @@ async fn a_wait_ends_with_the_first_change_of_the_pool() {
     let (user, stranger) = (fixture.guest(&pool).await, fixture.guest(&other).await);
     let waiting = ask(&fixture, &pool, "cursor=newest&wait=20");
     let writing = async {
-        // Those of others wake nobody up for good.
-        put(&stranger, "x", 0).await;
+        // Those of others wake nobody.
+        for count in 0..20 {
+            put(&stranger, "x", count).await;
+        }
         put(&user, "d", 0).await;
     };
     let (answer, ()) = tokio::join!(waiting, writing);
     let lines = answer.unwrap();
     assert_eq!(lines[0]["change"]["datasetName"], "d");
     assert_eq!(lines.len(), 2);
+    let pages = fixture.site.outflow.counters.pages.get();
+    assert_eq!(pages, 1, "it has read nothing of others");
 }
 
 #[tokio::test]
@@ -100,6 +104,26 @@ async fn a_wait_ends_without_a_change_when_its_time_is_over_or_the_server_stops(
     let error = ask(&fixture, &pool, "wait=1").await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::TooManyRequests);
     ask(&fixture, &pool, "wait=0").await.unwrap();
+}
+
+#[tokio::test]
+async fn who_waited_goes_on_behind_what_others_did_meanwhile() {
+    let fixture = Fixture::new();
+    let (pool, other) = (fixture.pool().await, fixture.pool().await);
+    let stranger = fixture.guest(&other).await;
+    let waiting = ask(&fixture, &pool, "cursor=newest&wait=2");
+    let writing = async {
+        for count in 0..5 {
+            put(&stranger, "x", count).await;
+        }
+        fixture.site.store.engine().head()
+    };
+    let (answer, written) = tokio::join!(waiting, writing);
+    let lines = answer.unwrap();
+    let newest = Place::parse(cursor(&lines[0])).unwrap();
+    assert!(newest.cursor().sequence >= written.sequence, "{newest:?}");
+    let pages = fixture.site.outflow.counters.pages.get();
+    assert_eq!((lines.len(), pages), (1, 0));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf, absolute};
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
+use uuid::Uuid;
 
 use super::{ConfigError, Secret, is_url, refuse, shown_url};
 
@@ -36,6 +37,8 @@ pub enum StreamConfig {
         rotate_bytes: u64,
         /// How the files are compressed, if they are.
         compress: Option<Compress>,
+        /// The pools that it takes; `None`: every one.
+        pools: Option<Vec<String>>,
     },
     /// A service of the operator's, to which events are posted.
     Http {
@@ -50,6 +53,8 @@ pub enum StreamConfig {
         /// How long one request may take, in milliseconds.
         #[serde(default = "timeout_ms")]
         timeout_ms: u64,
+        /// The pools that it takes; `None`: every one.
+        pools: Option<Vec<String>>,
     },
     /// Amazon Kinesis, or what speaks like it.
     Kinesis {
@@ -64,6 +69,8 @@ pub enum StreamConfig {
         secret_access_key: Secret,
         /// The stream there.
         stream_name: String,
+        /// The pools that it takes; `None`: every one.
+        pools: Option<Vec<String>>,
     },
     /// A NATS server.
     Nats {
@@ -71,6 +78,8 @@ pub enum StreamConfig {
         url: String,
         /// The subject of the messages.
         subject: String,
+        /// The pools that it takes; `None`: every one.
+        pools: Option<Vec<String>>,
     },
 }
 
@@ -149,9 +158,38 @@ impl StreamConfig {
             }
             Self::Http { url, .. } => format!("posts to {}", shown_url(url)),
             Self::Kinesis { stream_name, .. } => format!("the Kinesis stream {stream_name}"),
-            Self::Nats { url, subject } => {
+            Self::Nats { url, subject, .. } => {
                 format!("the subject {subject} of {}", shown_url(url))
             }
+        }
+    }
+
+    /// Whether a pool may name it.
+    #[must_use]
+    pub fn takes(&self, pool: &str) -> bool {
+        self.pools()
+            .is_none_or(|pools| pools.iter().any(|named| named == pool))
+    }
+
+    fn pools(&self) -> Option<&[String]> {
+        match self {
+            Self::File { pools, .. }
+            | Self::Http { pools, .. }
+            | Self::Kinesis { pools, .. }
+            | Self::Nats { pools, .. } => pools.as_deref(),
+        }
+    }
+
+    fn check_pools(&self) -> Result<(), String> {
+        let pools = self.pools();
+        if pools.is_some_and(<[String]>::is_empty) {
+            return Err("pools names none: leave it out for every pool".to_owned());
+        }
+        match pools.and_then(|pools| pools.iter().find(|pool| !is_pool(pool))) {
+            Some(pool) => Err(format!(
+                "pools must be ids of identity pools, REGION:UUID, not {pool:?}"
+            )),
+            None => Ok(()),
         }
     }
 
@@ -161,12 +199,14 @@ impl StreamConfig {
                 path,
                 rotate_bytes,
                 compress,
+                ..
             } => check_files(path, *rotate_bytes, *compress, data),
             Self::Http {
                 url,
                 secret,
                 batch_events,
                 timeout_ms,
+                ..
             } => {
                 if !is_url(url) {
                     return Err("url must be http://HOST[:PORT]/PATH or https://...".to_owned());
@@ -200,7 +240,7 @@ impl StreamConfig {
                 Ok(())
             }
             Self::Nats { .. } if !cfg!(feature = "nats") => Err(lacks("type \"nats\"", "nats")),
-            Self::Nats { url, subject } => {
+            Self::Nats { url, subject, .. } => {
                 let schemes = ["nats://", "tls://"];
                 if !schemes.iter().any(|scheme| url.starts_with(scheme)) {
                     return Err("url must be nats://HOST[:PORT] or tls://HOST[:PORT]".to_owned());
@@ -231,7 +271,7 @@ pub(super) fn check(
                 "the name must have 1 to {NAME_CHARS_MAX} characters"
             ));
         }
-        if let Err(why) = stream.check(data) {
+        if let Err(why) = stream.check_pools().and_then(|()| stream.check(data)) {
             return say(why);
         }
         if let StreamConfig::File { path, .. } = stream
@@ -265,6 +305,12 @@ fn check_files(
         return Err("path must be outside of the data directory".to_owned());
     }
     Ok(())
+}
+
+/// Whether a text is an id of an identity pool.
+fn is_pool(text: &str) -> bool {
+    let parts = text.split_once(':');
+    parts.is_some_and(|(region, uuid)| !region.is_empty() && Uuid::try_parse(uuid).is_ok())
 }
 
 /// What to do if this program was built without something.
@@ -323,6 +369,15 @@ mod tests {
         } else {
             let error = checked.unwrap_err();
             assert!(error.contains("the feature zstd: build it with"), "{error}");
+        }
+    }
+
+    #[test]
+    fn pools_are_named_by_their_ids() {
+        let file = "[streams.a]\ntype = \"file\"\npath = \"x\"\npools = ";
+        for (pools, words) in [("[]", "pools names none"), ("['game']", "must be ids")] {
+            let error = check(&format!("{file}{pools}")).unwrap_err();
+            assert!(error.contains(words), "{error}");
         }
     }
 

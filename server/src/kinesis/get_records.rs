@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::routes::KinesisOperation::GetRecords;
-use crate::site::Site;
+use crate::site::{Reads, Site};
 use crate::stream::{self, Event, INLINE_BYTES_MAX, NoPage, Page, Place, Wanted};
 use crate::wire::{EpochSeconds, Form, kinesis as wire};
 
@@ -43,6 +43,10 @@ pub(super) async fn get(
     let named = Named::open(site, caller, GetRecords, opened.stream).await?;
     let pools = named.pools.iter().map(|pool| (pool.pool, pool.since));
     let wanted = Wanted {
+        reads: Reads {
+            what: named.name.clone(),
+            key: caller.key().to_owned(),
+        },
         pools: pools.collect(),
         events_max,
         bytes_max: BYTES_MAX,
@@ -64,9 +68,10 @@ pub(super) async fn get(
             millis_behind_latest: page.behind_ms,
         })
     };
-    stream::read(site, from, wanted, record, finish)
-        .await
-        .map_err(refused)?
+    let read = stream::read(site, from, wanted, record, finish).await;
+    let output = read.map_err(refused)?;
+    site.keep_links().await;
+    output
 }
 
 fn record(site: &Site, event: &Event) -> (wire::Record, usize) {

@@ -31,9 +31,13 @@ pub(super) async fn follow(shared: Weak<Shared>, mut feed: Feed) {
                 let changes = commits
                     .iter()
                     .flat_map(|commit: &FeedCommit| &commit.changes);
-                changes.for_each(|change| registry.tell(change));
-                if registry.by_identity.is_empty() {
-                    registry.following = false;
+                for change in changes {
+                    registry.tell(change);
+                    registry.ring(change);
+                }
+                registry.followed = Some(feed.cursor());
+                if registry.by_identity.is_empty() && registry.pools.is_empty() {
+                    registry.followed = None;
                     return;
                 }
             }
@@ -53,7 +57,8 @@ pub(super) async fn follow(shared: Weak<Shared>, mut feed: Feed) {
 fn lose(shared: &Weak<Shared>) {
     if let Some(shared) = shared.upgrade() {
         let mut registry = shared.lock();
-        registry.following = false;
+        registry.followed = None;
+        registry.ring_all();
         registry.all().for_each(Listener::end);
     }
 }

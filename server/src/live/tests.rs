@@ -116,7 +116,7 @@ async fn listeners_are_bounded_and_leave_nothing_behind() {
     assert_eq!(left(scene.live.shared.lock()), (0, 0));
     // The follower ends with the next commit, and begins again with the next listener.
     scene.write("r:a", "x", 0);
-    while scene.live.shared.lock().following {
+    while scene.live.shared.lock().followed.is_some() {
         tokio::task::yield_now().await;
     }
     let ears = scene.listen("r:a", None).unwrap();

@@ -20,6 +20,8 @@ pub struct StreamCounters {
     pub read_for_all: Counter,
     /// Commits read from the log for one pool that is far behind.
     pub read_for_one: Counter,
+    /// Pages that were read from the log for consumers.
+    pub pages: Counter,
     /// Bulk publishes under way.
     pub publishing: Gauge,
     /// Datasets that bulk publishes wrote to the log again.
@@ -78,6 +80,8 @@ impl StreamCounters {
         streams.register("commits_read_for_all", help, self.read_for_all.clone());
         let help = "Commits that were read from the log for a pool that was behind the others";
         streams.register("commits_read_for_one", help, self.read_for_one.clone());
+        let help = "Pages read from the log for the built-in stream and the list of changes";
+        streams.register("pages_read", help, self.pages.clone());
         let publish = registry.sub_registry_with_prefix("bulk_publish");
         publish.register(
             "running",

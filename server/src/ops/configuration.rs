@@ -48,6 +48,7 @@ pub(super) async fn set(
     let input: wire::SetIdentityPoolConfigurationInput = json::read(body)?;
     check(&input)?;
     let (pool, id) = target.pool()?;
+    check_stream(site, pool.as_str(), &input)?;
     let change = Change {
         site,
         key: stored::configuration_key(id.uuid),
@@ -158,6 +159,27 @@ fn check(input: &wire::SetIdentityPoolConfigurationInput) -> Result<(), ApiError
         }
     }
     violations.finish()
+}
+
+/// Insists that a stream of the server's configuration takes the pool, unless it is only to end.
+fn check_stream(
+    site: &Site,
+    pool: &str,
+    input: &wire::SetIdentityPoolConfigurationInput,
+) -> Result<(), ApiError> {
+    let Some(Object(streams)) = &input.cognito_streams else {
+        return Ok(());
+    };
+    let name = streams.stream_name.as_deref().unwrap_or_default();
+    let ends = streams.streaming_status.as_deref() == Some(StreamingStatus::Disabled.name());
+    match site.config.streams.get(name) {
+        Some(stream) if !ends && !stream.takes(pool) => Err(ApiError::invalid_parameter(format!(
+            "The stream {name} does not take this identity pool: pools of [streams.{name}] in \
+                 the server's configuration must name {pool}, or CognitoStreams.StreamName another \
+                 stream"
+        ))),
+        _ => Ok(()),
+    }
 }
 
 fn check_role(violations: &mut Violations, at: &str, role: Option<&str>) {

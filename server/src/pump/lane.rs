@@ -275,6 +275,7 @@ impl Lane {
 
     async fn offer(&mut self, batch: Vec<Parcel>) -> Result<Result<(), PutError>, End> {
         let number = batch.len() as u64;
+        self.site.keep_links().await;
         let put = tokio::select! {
             put = self.outlet.sink.put(batch) => put,
             () = self.phases.stopped() => return Err(End::Told),

@@ -126,7 +126,9 @@ async fn wait_for_readers(job: &Job) -> Result<(), Lost> {
     let mut said = false;
     loop {
         let readers = site.store.engine().readers();
-        let stalled = site.outflow.holds.stalled();
+        let holds = &site.outflow.holds;
+        let mut stalled = holds.stalled();
+        stalled.extend(holds.consumers().stalled(site.now().get()));
         let slow = readers
             .iter()
             .find(|reader| patience.waits_for(reader, &stalled));

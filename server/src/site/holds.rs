@@ -1,5 +1,5 @@
 //! What keeps the log for streams: a named reader for each pool that streams, from the moment that
-//! the store is open and whether or not anything delivers just then.
+//! the store is open and whether or not anything delivers just then; one for links; and one for each consumer of the built-in stream.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
@@ -7,6 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use syncline_engine::{Engine, Error, Feed, PoolId, Reader};
 
+use super::consumers::Consumers;
+use super::links::Links;
 use super::stored::{self, StreamCursorRecord};
 use crate::error::Chain;
 
@@ -17,6 +19,8 @@ const SCAN_KEYS: usize = 1000;
 #[derive(Default)]
 pub struct Holds {
     held: Mutex<HashMap<PoolId, Held>>,
+    links: Links,
+    consumers: Consumers,
 }
 
 /// What keeps the log for one pool.
@@ -31,10 +35,13 @@ struct Held {
 
 impl Holds {
     /// Holds the log behind every place that is stored, of whatever pool, until it is known which
-    /// of them still stream. Blocks on the disk.
+    /// of them still stream, and for links that are good. Blocks on the disk.
     #[must_use]
     pub fn find(engine: &Engine) -> Self {
-        let holds = Self::default();
+        let holds = Self {
+            links: Links::find(engine),
+            ..Self::default()
+        };
         let reader = engine.reader();
         let mut after = None;
         loop {
@@ -88,6 +95,18 @@ impl Holds {
         };
         held.insert(pool, new);
         Ok(())
+    }
+
+    /// What keeps it for links to oversize events.
+    #[must_use]
+    pub fn links(&self) -> &Links {
+        &self.links
+    }
+
+    /// What keeps it for consumers of the built-in stream and the list of changes.
+    #[must_use]
+    pub fn consumers(&self) -> &Consumers {
+        &self.consumers
     }
 
     /// Whether the sink of a pool takes nothing, and has not for some time.

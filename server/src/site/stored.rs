@@ -37,7 +37,8 @@ pub use settings::{BulkPublishRecord, BulkPublishStatus, bulk_publish_key};
 pub use settings::{ConfigurationRecord, Push, StreamingStatus, Streams, configuration_key};
 pub use settings::{EventsRecord, events_key};
 pub use settings::{StreamRecord, stream_key};
-pub use streaming::{PublishingRecord, StreamCursorRecord, publishing_key, stream_cursor_key};
+pub use streaming::{LinksRecord, PublishingRecord, StreamCursorRecord};
+pub use streaming::{links_key, publishing_key, stream_cursor_key};
 
 /// Kind byte of a pool's key; then its uuid and its region.
 pub const POOL: u8 = 1;
@@ -75,6 +76,8 @@ pub const PUBLISHING: u8 = 21;
 
 /// Kind byte of the key of the place up to which everything was pushed; nothing behind it.
 pub const PUSH_CURSOR: u8 = 22;
+/// Kind byte of the key of what links to oversize events lead to; nothing behind it.
+pub const LINKS: u8 = 23;
 
 /// Kind byte of the key of a pool's roles; then the pool's uuid.
 pub const ROLES: u8 = 32;

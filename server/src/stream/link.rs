@@ -1,5 +1,6 @@
 //! Links to the records of an event whose envelope cannot carry them: sealed, so that whoever has
-//! one needs no signature, and good for a day, like the presigned links that the service gives.
+//! one needs no signature, and good for a day, like the presigned links that the service gives. As
+//! long as one is good the log is held behind what it leads to, within bounds.
 
 use syncline_engine::Sequence;
 use uuid::Uuid;
@@ -9,7 +10,7 @@ use crate::error::ApiError;
 use crate::seal::Purpose;
 use crate::site::Site;
 
-/// How long a link is good: as long as the feed reaches back by default, through which it leads.
+/// How long a link is good.
 /// When the sealing keys are changed, older links end with the keys.
 pub const LINK_LIFE_MS: u64 = 24 * 3600 * 1000;
 
@@ -20,10 +21,16 @@ const TOKEN: &str = "token";
 /// Store, sequence, index and end of life.
 const BODY_BYTES: usize = 16 + 8 + 4 + 8;
 
-/// The link to the records of an event, good from now on.
+/// The link to the records of an event, good from now on; [`Site::keep_links`] before it leaves
+/// the server.
 #[must_use]
 pub fn link(site: &Site, id: &EventId) -> String {
     let until_ms = site.now().get() + LINK_LIFE_MS;
+    let engine = site.store.engine();
+    if id.store == engine.head().store {
+        let links = site.outflow.holds.links();
+        links.give(engine, id.sequence, until_ms);
+    }
     let mut body = Vec::with_capacity(BODY_BYTES);
     body.extend_from_slice(id.store.as_bytes());
     body.extend_from_slice(&id.sequence.get().to_le_bytes());
@@ -43,8 +50,8 @@ pub async fn records(site: &Site, query: &str) -> Result<Vec<u8>, ApiError> {
     let id = open(site, query)?;
     let gone = || {
         ApiError::not_found(
-            "The stream no longer holds what this link leads to; BulkPublish tells of all \
-             datasets anew.",
+            "The stream no longer holds what this link leads to: its log grew beyond pin_bytes, \
+             or what it told of was deleted. BulkPublish tells of all datasets anew.",
         )
     };
     // Sequences of another store are those of other commits.
@@ -99,6 +106,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::config::Config;
     use crate::error::ErrorKind;
     use crate::fixture::{Fixture, replace};
 
@@ -172,5 +180,68 @@ mod tests {
         assert!(records(site, query(&good)).await.is_ok());
         fixture.pass_ms(1);
         assert_eq!(kind(site, query(&good)).await, ErrorKind::ExpiredToken);
+    }
+
+    /// Makes the log longer than it may be without somebody who holds it, and releases what can be.
+    async fn outgrow(fixture: &Fixture, pool: &str) {
+        let user = fixture.guest(pool).await;
+        for round in 0..4 {
+            let value = "v".repeat(900_000);
+            let patches = json!([replace("k", &value, round)]);
+            user.update("other", patches).await.unwrap();
+        }
+        fixture.site.store.engine().maintain().unwrap();
+    }
+
+    fn small(pin_bytes: u64) -> Fixture {
+        let mut config = Config::default();
+        config.engine.feed_retention_bytes = 1;
+        config.engine.pin_bytes = pin_bytes;
+        Fixture::with(config, 1 << 20)
+    }
+
+    #[tokio::test]
+    async fn the_log_is_held_for_links_as_long_as_they_are_good() {
+        let fixture = small(1 << 30);
+        let pool = fixture.pool().await;
+        let user = fixture.guest(&pool).await;
+        let patches = json!([replace("slot", "value", 0)]);
+        user.update("saves", patches).await.unwrap();
+        let to = id(&fixture.site);
+        let given = link(&fixture.site, &to);
+        fixture.site.keep_links().await;
+        outgrow(&fixture, &pool).await;
+        let found = records(&fixture.site, query(&given)).await;
+        assert!(found.is_ok(), "{found:?}");
+        drop(user);
+        let fixture = fixture.restart().await;
+        outgrow(&fixture, &pool).await;
+        let found = records(&fixture.site, query(&given)).await;
+        assert!(found.is_ok(), "after a restart: {found:?}");
+        // To the end of the hour in which the last of them ends.
+        fixture.pass_ms(LINK_LIFE_MS + 3_600_000);
+        let kind = kind(&fixture.site, query(&given)).await;
+        assert_eq!(kind, ErrorKind::ExpiredToken);
+        fixture.site.pass();
+        outgrow(&fixture, &pool).await;
+        let tail = fixture.site.store.engine().tail();
+        assert!(tail.sequence >= to.sequence, "{tail:?}");
+    }
+
+    #[tokio::test]
+    async fn beyond_what_may_be_held_a_link_says_so() {
+        let fixture = small(1);
+        let pool = fixture.pool().await;
+        let given = {
+            let user = fixture.guest(&pool).await;
+            let patches = json!([replace("slot", "value", 0)]);
+            user.update("saves", patches).await.unwrap();
+            link(&fixture.site, &id(&fixture.site))
+        };
+        outgrow(&fixture, &pool).await;
+        let gone = records(&fixture.site, query(&given)).await.unwrap_err();
+        assert_eq!(gone.kind, ErrorKind::ResourceNotFound);
+        assert!(gone.message.contains("pin_bytes"), "{}", gone.message);
+        assert!(gone.message.contains("BulkPublish"), "{}", gone.message);
     }
 }

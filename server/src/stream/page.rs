@@ -10,7 +10,7 @@ use std::sync::Arc;
 use syncline_engine::{Cursor, Engine, Error, PoolId, Refusal, Sequence, Timestamp};
 
 use super::{Event, Place, events};
-use crate::site::Site;
+use crate::site::{Reads, Site};
 
 /// Log that one page goes over, about: a tenth of a second of reading.
 const LOG_BYTES_MAX: u64 = 32 << 20;
@@ -20,6 +20,8 @@ const STEP_BYTES: u64 = 256 << 10;
 /// What is wanted of the feed.
 #[derive(Clone, Debug)]
 pub struct Wanted {
+    /// By whom: the log is kept for it from where it reads, as long as it comes back.
+    pub reads: Reads,
     /// The pools, and the commit of each behind which its events are wanted.
     pub pools: HashMap<PoolId, Sequence>,
     /// At most so many events.
@@ -76,6 +78,9 @@ pub async fn read<T: 'static, R: Send + 'static>(
     lay_out: impl Fn(&Site, &Event) -> (T, usize) + Send + 'static,
     finish: impl FnOnce(Page<T>) -> R + Send + 'static,
 ) -> Result<R, NoPage> {
+    let consumers = site.outflow.holds.consumers();
+    let (engine, now_ms) = (site.store.engine(), site.now().get());
+    let number = consumers.read(engine, &wanted.reads, from.cursor(), now_ms);
     // Who only waits for more costs next to nothing.
     if from == Place::newest(site.store.engine()) {
         return Ok(finish(Page {
@@ -84,6 +89,7 @@ pub async fn read<T: 'static, R: Send + 'static>(
             behind_ms: 0,
         }));
     }
+    site.outflow.counters.pages.inc();
     let turn = site.streams.turn_to_read().await;
     let here = Arc::clone(site);
     let read = site.store.blocking(move |engine| {
@@ -91,9 +97,16 @@ pub async fn read<T: 'static, R: Send + 'static>(
         let _turn = turn;
         let now_ms = here.now().get();
         let page = page(engine, from, &wanted, now_ms, |event| lay_out(&here, event));
-        Ok(page.map(finish))
+        Ok(page.map(|page| (page.next, finish(page))))
     });
-    read.await?
+    let read = read.await.map_err(NoPage::from).flatten();
+    match (&read, number) {
+        (Ok((next, _)), Some(number)) => consumers.told(number, next.cursor()),
+        // The log must not be kept for who is too late.
+        (Err(NoPage::TooOld { .. }), Some(number)) => consumers.forget(number),
+        _ => {}
+    }
+    read.map(|(_, finished)| finished)
 }
 
 /// Reads a page from a place on. `lay_out` makes of an event what is wanted of it, and tells its

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use syncline_engine::ReaderLag;
 
 use crate::config::EngineConfig;
+use crate::site::LINKS;
 
 /// However short retention is, readers may be so far behind.
 const BYTES_MIN: u64 = 1 << 20;
@@ -36,11 +37,14 @@ impl Patience {
     /// Whether it waits for a reader. One whose sink is dead must not hold up everybody: the log is
     /// kept for it, and what is published takes half of that at most.
     pub(super) fn waits_for(&self, reader: &ReaderLag, stalled: &HashSet<String>) -> bool {
+        // Nobody reads there: links only end.
+        if &*reader.name == LINKS {
+            return false;
+        }
         if *reader.name != *self.own && stalled.contains(&*reader.name) {
             return reader.bytes > self.stalled_bytes;
         }
-        // The time is that of the newest commit that was read, which may be old because nothing
-        // happened since.
+        // The time may be that of a commit that was read, if the server was started since.
         reader.bytes > self.bytes || reader.milliseconds > self.ms && reader.bytes > BYTES_MIN
     }
 }
@@ -76,6 +80,7 @@ mod tests {
         assert!(!waits("stream slow of c", 50, 0));
         assert!(waits("stream slow of c", 2, 13));
         assert!(!waits("stream slow of c", 1, 13), "a quiet night");
+        assert!(!waits("links", 700, 25), "no reader");
         assert!(
             !waits("stream dead of b", 400, 30),
             "the log is kept for it"

@@ -6,8 +6,8 @@ use syncline_engine::MetadataKey;
 use uuid::Uuid;
 
 use super::{
-    BULK_PUBLISH, CONFIGURATION, DEVICE, DOOMED, EVENTS, FORMER, HOME, IDENTITY, LOGIN, MERGED,
-    POOL, PRINCIPAL_TAGS, PUBLISHING, PUSH_CURSOR, ROLES, SESSIONS, STREAM, STREAM_CURSOR,
+    BULK_PUBLISH, CONFIGURATION, DEVICE, DOOMED, EVENTS, FORMER, HOME, IDENTITY, LINKS, LOGIN,
+    MERGED, POOL, PRINCIPAL_TAGS, PUBLISHING, PUSH_CURSOR, ROLES, SESSIONS, STREAM, STREAM_CURSOR,
     SUBSCRIBERS, developer_of, pool_of,
 };
 
@@ -30,6 +30,9 @@ fn parts(key: &MetadataKey) -> Option<String> {
     let (kind, rest) = key.as_bytes().split_first()?;
     if (*kind, rest) == (PUSH_CURSOR, &[]) {
         return Some("how far was pushed".to_owned());
+    }
+    if (*kind, rest) == (LINKS, &[]) {
+        return Some("what links lead to".to_owned());
     }
     let (first, rest) = uuid(rest)?;
     let of_pool = |what: &str| Some(format!("{what} of the pool ...:{first}"));

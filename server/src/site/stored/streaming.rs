@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use syncline_engine::{Cursor, MetadataKey, Sequence};
 use uuid::Uuid;
 
-use super::{PUBLISHING, STREAM_CURSOR, key};
+use super::{LINKS, PUBLISHING, STREAM_CURSOR, key};
 
 /// The key of a pool's place in its stream.
 #[must_use]
@@ -16,6 +16,12 @@ pub fn stream_cursor_key(pool: Uuid) -> MetadataKey {
 #[must_use]
 pub fn publishing_key(pool: Uuid) -> MetadataKey {
     key(PUBLISHING, &[pool.as_bytes()])
+}
+
+/// The key of what links to oversize events lead to.
+#[must_use]
+pub fn links_key() -> MetadataKey {
+    key(LINKS, &[])
 }
 
 /// Up to where a pool's changes have reached the sink of its stream. Kept when it is disabled.
@@ -61,4 +67,14 @@ pub struct PublishingRecord {
     pub datasets: u64,
     /// Bytes of keys and values of them.
     pub bytes: u64,
+}
+
+/// For which links to oversize events the log is held.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Encode, Decode)]
+pub struct LinksRecord {
+    /// The store that the sequences are of.
+    pub store: [u8; 16],
+    /// The oldest commit to which links lead, by the end of the hour in which they end, in
+    /// milliseconds since 1970.
+    pub oldest: Vec<(u64, u64)>,
 }

@@ -174,3 +174,16 @@ fn the_place_of_push_is_pinned() {
     );
     assert_eq!(CursorRecord::from(record.cursor()), record);
 }
+
+#[test]
+fn what_links_lead_to_is_pinned() {
+    assert_eq!(hex(links_key().as_bytes()), "17");
+    let record = LinksRecord {
+        store: [7; 16],
+        oldest: vec![(3_600_000, 258)],
+    };
+    golden(
+        &record,
+        "017174d5d007070707070707070707070707070707010000000000000080ee3600000000000201000000000000",
+    );
+}
