@@ -2,8 +2,9 @@
 //! them.
 //!
 //! However many listen, each commit is read once, and only those are woken whose identity it
-//! changed, or who wait for its pool. What has changed is kept by dataset until a listener takes it, so a slow one costs no
-//! more than its identity's datasets. The follower runs only while somebody listens.
+//! changed, or who wait for its pool. What has changed is kept by dataset until a listener takes
+//! it, so a slow one costs no more than its identity's datasets. The follower runs only while
+//! somebody listens.
 
 mod follower;
 mod listener;

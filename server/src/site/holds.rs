@@ -1,5 +1,6 @@
 //! What keeps the log for streams: a named reader for each pool that streams, from the moment that
-//! the store is open and whether or not anything delivers just then; one for links; and one for each consumer of the built-in stream.
+//! the store is open and whether or not anything delivers just then; one for links; and one for
+//! each consumer of the built-in stream.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;

@@ -1,6 +1,6 @@
 //! The file that is written: appended, synced, and followed by the next one.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
@@ -56,12 +56,11 @@ impl Writing {
         };
         if let Err(source) = current.file.write_all(&encoded) {
             let error = failed("write")(source);
-            // What was written of it is no use, and on a full disk in the way.
-            let cut = current.file.set_len(current.bytes);
-            if let Err(source) = cut {
-                tracing::warn!("cannot cut {} back: {source}", current.path.display());
-                self.current = None;
-            }
+            current.cut_back();
+            // Who reads by place may have seen lines of it, so nothing else may come in their
+            // place.
+            self.sealed = current.number;
+            self.current = None;
             return Err(error);
         }
         if let Err(source) = current.file.sync_data() {
@@ -129,6 +128,18 @@ impl Current {
             number,
             bytes,
         })
+    }
+
+    /// Takes away what was written of lines that do not count: on a full disk it is in the way. Of
+    /// a file that has no others nothing stays.
+    fn cut_back(&self) {
+        let cut = match self.bytes {
+            0 => fs::remove_file(&self.path),
+            bytes => self.file.set_len(bytes),
+        };
+        if let Err(source) = cut {
+            tracing::warn!("cannot cut {} back: {source}", self.path.display());
+        }
     }
 
     fn begin(path: PathBuf, day: String, number: u64) -> Result<Self, FileSinkError> {
@@ -304,31 +315,38 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_was_cut_back_is_not_read_again() {
+    fn what_follows_a_failed_write_goes_to_another_file() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().to_owned();
         let mut writing = Writing::new(path.clone(), u64::MAX, Form::Lines);
-        writing.append(b"{\"a\":1}\n", 0).unwrap();
         // A file that is as long as files can be here has no room for more.
-        let current = writing.current.as_mut().unwrap();
-        let (mut fits, mut not) = (current.bytes, i64::MAX as u64 + 1);
-        while not - fits > 1 {
-            let between = fits + (not - fits) / 2;
-            match current.file.set_len(between) {
-                Ok(()) => fits = between,
-                Err(_) => not = between,
+        let fill = |file: &File| {
+            let (mut fits, mut not) = (0, i64::MAX as u64 + 1);
+            while not - fits > 1 {
+                let between = fits + (not - fits) / 2;
+                match file.set_len(between) {
+                    Ok(()) => fits = between,
+                    Err(_) => not = between,
+                }
             }
-        }
-        current.bytes = fits;
+        };
+        writing.append(b"{\"a\":1}\n", 0).unwrap();
+        fill(&writing.current.as_ref().unwrap().file);
         let error = writing.append(b"{\"a\":2}\n", 0).unwrap_err();
         assert!(error.to_string().contains("cannot write"), "{error}");
-        let current = writing.current.as_mut().expect("its end is known");
-        assert_eq!(current.file.metadata().unwrap().len(), fits);
-        current.file.set_len(8).unwrap();
-        current.bytes = 8;
-        writing.append(b"{\"a\":3}\n", 0).unwrap();
-        let file = path.join("1970-01-01-00000001.ndjson");
-        assert_eq!(fs::read(file).unwrap(), b"{\"a\":1}\n{\"a\":3}\n");
+        // Nor does a file stay in which nothing is.
+        let empty = Current::begin(path.join("empty"), day(0), 2).unwrap();
+        fill(&empty.file);
+        writing.current = Some(empty);
+        writing.append(b"{\"a\":2}\n", 0).unwrap_err();
+        writing.append(b"{\"a\":2}\n", 0).unwrap();
+        let expected = ["1970-01-01-00000001.ndjson", "1970-01-01-00000003.ndjson"];
+        assert_eq!(names(&path), expected);
+        let text = |name: &str| fs::read_to_string(path.join(name)).unwrap();
+        assert_eq!(
+            expected.map(text),
+            ["{\"a\":1}\n", "{\"a\":2}\n"].map(String::from)
+        );
     }
 
     #[test]
