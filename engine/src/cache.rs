@@ -20,6 +20,10 @@ const SHARD_BYTES: usize = 64 << 20;
 /// Memory of a place in the cache beside what it holds.
 const SLOT_BYTES: usize = 96;
 
+/// A table with more buckets than this is made smaller when fewer than one in so many is in use.
+const BUCKETS_MIN: usize = 1024;
+const SPARSE: usize = 16;
+
 /// One cached thing.
 #[derive(Clone)]
 pub(crate) enum Cached {
@@ -114,7 +118,12 @@ impl Cache {
             used: false,
         };
         let of = |slot: &Slot| self.hash(slot.location);
-        shard.slots.insert_unique(hash, slot, of);
+        // A hand that walks over empty buckets keeps everybody waiting.
+        let slots = &mut shard.slots;
+        if slots.num_buckets() > BUCKETS_MIN && slots.num_buckets() / SPARSE > slots.len() {
+            slots.shrink_to(2 * slots.len(), of);
+        }
+        slots.insert_unique(hash, slot, of);
         shard.bytes += bytes;
     }
 
@@ -186,5 +195,62 @@ impl Shard {
             let (slot, _) = slot.remove();
             self.bytes -= slot.cached.memory();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn at(offset: u32) -> Location {
+        Location {
+            segment: 1,
+            offset,
+            change: 0,
+        }
+    }
+
+    fn value(bytes: usize) -> Cached {
+        let value = MetadataValue::new(Bytes::from(vec![7; bytes]));
+        Cached::Value(value.expect("it is short enough"))
+    }
+
+    #[test]
+    fn what_is_used_stays_and_the_rest_makes_room() {
+        let cache = Cache::new(100 * (SLOT_BYTES + 32));
+        for offset in 0..100 {
+            cache.insert(at(offset), value(32));
+        }
+        assert_eq!(cache.bytes(), 100 * (SLOT_BYTES + 32));
+        for offset in 100..150 {
+            for used in 0..20 {
+                assert!(cache.value(at(used)).is_some(), "{used} is used");
+            }
+            cache.insert(at(offset), value(32));
+            assert!(cache.holds(at(offset)));
+        }
+        assert_eq!(cache.bytes(), 100 * (SLOT_BYTES + 32));
+        cache.remove(at(0));
+        assert!(!cache.holds(at(0)));
+        cache.insert(at(0), value(20_000));
+        assert!(!cache.holds(at(0)), "it is larger than the cache");
+        assert_eq!(cache.bytes(), 99 * (SLOT_BYTES + 32));
+    }
+
+    #[test]
+    fn a_table_is_not_larger_than_what_it_is_for() {
+        let cache = Cache::new(8 << 20);
+        for offset in 0..60_000 {
+            cache.insert(at(offset), value(32));
+        }
+        let buckets = || lock(&cache.shards[0]).slots.num_buckets();
+        assert!(buckets() > 60_000);
+        for offset in 0..2000 {
+            cache.insert(at(100_000 + offset), value(60_000));
+        }
+        assert!(buckets() <= 2 * BUCKETS_MIN, "{}", buckets());
+        assert!(cache.holds(at(101_999)));
     }
 }

@@ -191,7 +191,8 @@ impl Log {
             std::cmp::Ordering::Equal => u64::from(segment.end().saturating_sub(position.offset)),
             std::cmp::Ordering::Greater => segment.bytes(),
         };
-        self.segments().iter().map(after).sum()
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.iter().map(after).sum()
     }
 
     /// How many segments there are, and the bytes of frames in them.

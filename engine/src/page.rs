@@ -63,14 +63,19 @@ impl Page {
     }
 
     /// The page of records in listing order and the facts that go with them.
-    pub(crate) fn new(facts: Facts, records: &Records, links: Links) -> Self {
-        let (run, count) = (records.bytes(), records.len());
-        let mut bytes = Vec::with_capacity(run.len() + tables_bytes(count));
-        bytes.extend_from_slice(run);
+    pub(crate) fn new<'a>(
+        facts: Facts,
+        records: impl Iterator<Item = RecordRef<'a>> + Clone,
+        links: Links,
+    ) -> Self {
+        let add = |(count, bytes), record: RecordRef<'_>| (count + 1, bytes + record.encoded_len());
+        let (count, records_bytes) = records.clone().fold((0, 0), add);
+        let mut bytes = Vec::with_capacity(records_bytes + tables_bytes(count));
+        records.clone().for_each(|record| record.encode(&mut bytes));
         let (offsets, by_key) = add_tables(&mut bytes, count);
         let mut keys = Vec::with_capacity(count);
         let mut offset = 0;
-        for ((position, record), place) in (0u32..).zip(records.iter()).zip(offsets) {
+        for ((position, record), place) in (0u32..).zip(records).zip(offsets) {
             *place = narrow(offset).to_le_bytes();
             keys.push((record.key, position));
             offset += record.encoded_len();
@@ -261,7 +266,7 @@ impl Page {
             modified_by: record.modified_by.or(Some(owner.as_str().into())),
             ..record
         });
-        Self::new(facts, &Records::of(records), Links::new())
+        Self::new(facts, records, Links::new())
     }
 }
 

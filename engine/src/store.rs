@@ -16,6 +16,7 @@ use crate::log::{Log, Position};
 use crate::page::{Link, Links, Page};
 use crate::pins::Pins;
 use crate::readers::{ReaderLag, Readers};
+use crate::record::RecordRef;
 use crate::records::Records;
 use crate::segment::corrupt_at;
 use crate::snapshot::Snapshots;
@@ -249,8 +250,9 @@ pub(crate) fn load(
         next = older.link;
         runs.push(older.records);
     }
-    let records = merged(&runs, &facts);
-    let page = Page::new(facts, &records, links);
+    let records = survivors(&runs, &facts);
+    let records = records.iter().rev().flatten().copied();
+    let page = Page::new(facts, records, links);
     if !page.counts_hold() {
         return Err(corrupt_at(
             head,
@@ -277,7 +279,7 @@ fn of_dataset(
 }
 
 /// The newest version of every record in runs that are ordered from the newest to the oldest.
-fn merged(runs: &[Records], facts: &Facts) -> Records {
+fn survivors<'a>(runs: &'a [Records], facts: &Facts) -> Vec<Vec<RecordRef<'a>>> {
     let mut seen = HashSet::new();
     let mut survivors = Vec::new();
     for run in runs {
@@ -288,5 +290,5 @@ fn merged(runs: &[Records], facts: &Facts) -> Records {
             .collect();
         survivors.push(newest);
     }
-    Records::of(survivors.iter().rev().flatten().copied())
+    survivors
 }

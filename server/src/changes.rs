@@ -81,10 +81,10 @@ pub async fn answer(
         site,
         pool,
         wanted: Wanted {
-            reads: Reads {
+            reads: cursor.filter(|cursor| *cursor != OLDEST).map(|_| Reads {
                 what: asked.pool.to_owned(),
                 key: caller.key().to_owned(),
-            },
+            }),
             pools: [(pool, Sequence::ZERO)].into(),
             events_max: limit,
             bytes_max: BYTES_MAX,
@@ -182,7 +182,12 @@ impl List<'_> {
                 }
                 Some(heard) => {
                     if let Some(quiet) = self.silence(heard, until).await {
-                        return Ok(self.form.finish(&nothing(place.or_later(quiet))).text);
+                        let next = place.or_later(quiet);
+                        if let Some(reads) = &self.wanted.reads {
+                            let consumers = self.site.outflow.holds.consumers();
+                            consumers.told(reads, place.cursor(), next.cursor());
+                        }
+                        return Ok(self.form.finish(&nothing(next)).text);
                     }
                     // It may be nothing to tell of, as may be many that follow.
                     tokio::time::sleep_until(until.min(looked + PACE)).await;

@@ -15,6 +15,7 @@ mod room;
 mod spelling;
 mod throttles;
 
+use std::collections::BTreeMap;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
@@ -413,9 +414,8 @@ impl Service {
     }
 
     fn readers(&self) -> Vec<ReaderFigures> {
-        let lags = self.site.store.engine().readers();
-        let mut figures: Vec<ReaderFigures> = Vec::new();
-        for lag in lags {
+        let mut figures: BTreeMap<String, ReaderFigures> = BTreeMap::new();
+        for lag in self.site.store.engine().readers() {
             // Whoever reads cannot make the page grow.
             let name = if is_consumer(&lag.name) {
                 "consumers"
@@ -428,12 +428,12 @@ impl Service {
                 bytes: lag.bytes,
                 milliseconds: lag.milliseconds,
             };
-            match figures.iter_mut().find(|known| known.name == name) {
-                Some(known) => known.or_slower(&new),
-                None => figures.push(new),
-            }
+            let known = figures.entry(name.to_owned());
+            known
+                .and_modify(|known| known.or_slower(&new))
+                .or_insert(new);
         }
-        figures
+        figures.into_values().collect()
     }
 }
 

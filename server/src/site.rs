@@ -35,7 +35,7 @@ use crate::seal::{KEYS_FILE, Keys};
 use crate::session::{self, Spent};
 use crate::trigger::Triggers;
 
-pub use consumers::{Reads, is_consumer};
+pub use consumers::{Reads, is_consumer, is_consumer_of};
 pub use counts::Counts;
 pub use doors::Doors;
 pub use holds::{Holds, name_of};
@@ -212,7 +212,7 @@ impl Site {
     pub fn pass(&self) {
         let (engine, now_ms) = (self.store.engine(), self.now().get());
         self.outflow.holds.links().pass(engine, now_ms);
-        self.outflow.holds.consumers().pass(now_ms);
+        self.outflow.holds.consumers().pass(engine, now_ms);
     }
 
     /// Stores counts that changed. They are statistics: a failure is logged, and the next round

@@ -40,7 +40,7 @@ fn page(records: &[(String, u64, bool)]) -> Page {
         ..Facts::default()
     };
     run.iter().for_each(|record| facts.add(record));
-    Page::new(facts, &Records::of(run.into_iter()), Links::new())
+    Page::new(facts, run.into_iter(), Links::new())
 }
 
 /// Records by key; tombstones are above the floor.
@@ -90,7 +90,7 @@ proptest! {
         let listed: Vec<_> = (0..after.len()).map(|at| after.at(at)).collect();
         let again = Page::new(
             after.facts().clone(),
-            &Records::of(listed.iter().copied()),
+            listed.iter().copied(),
             Links::new(),
         );
         prop_assert_eq!(&again, &after);

@@ -10,7 +10,6 @@ use crate::limits::DATASETS_PER_IDENTITY_MAX;
 use crate::page::{Links, Page};
 use crate::proposal::{Outcome, Wish};
 use crate::record::RecordRef;
-use crate::records::Records;
 use crate::state::Head;
 use crate::types::{DatasetId, invalid};
 
@@ -111,5 +110,5 @@ fn fitted(content: &Content, head: Head) -> Result<Page, Refusal> {
         !is_tombstone || kept && record.sync_count > floor
     });
     records.clone().for_each(|record| facts.add(&record));
-    Ok(Page::new(facts, &Records::of(records), Links::new()))
+    Ok(Page::new(facts, records, Links::new()))
 }

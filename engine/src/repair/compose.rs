@@ -7,7 +7,6 @@ use super::shelf::Shelf;
 use crate::commit::{Change, DatasetChange, Facts, Gap};
 use crate::page::{Links, Page};
 use crate::record::RecordRef;
-use crate::records::Records;
 use crate::state::Known;
 use crate::types::{DatasetId, SyncCount, Text};
 
@@ -106,8 +105,7 @@ fn merged(changes: &[DatasetChange]) -> Option<Page> {
         .collect();
     records.sort_unstable_by_key(|record| (record.sync_count, record.key));
     records.iter().for_each(|record| facts.add(record));
-    let records = Records::of(records.into_iter());
-    Some(Page::new(facts, &records, Links::new()))
+    Some(Page::new(facts, records.into_iter(), Links::new()))
 }
 
 impl Composed {

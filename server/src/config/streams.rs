@@ -185,12 +185,12 @@ impl StreamConfig {
         if pools.is_some_and(<[String]>::is_empty) {
             return Err("pools names none: leave it out for every pool".to_owned());
         }
-        match pools.and_then(|pools| pools.iter().find(|pool| !is_pool(pool))) {
-            Some(pool) => Err(format!(
-                "pools must be ids of identity pools, REGION:UUID, not {pool:?}"
-            )),
-            None => Ok(()),
-        }
+        let wrong = pools.into_iter().flatten().find(|pool| !is_pool(pool));
+        wrong.map_or(Ok(()), |pool| {
+            Err(format!(
+                "pools must be ids of identity pools, REGION:UUID in lower case, not {pool:?}"
+            ))
+        })
     }
 
     fn check(&self, data: &Path) -> Result<(), String> {
@@ -309,8 +309,10 @@ fn check_files(
 
 /// Whether a text is an id of an identity pool.
 fn is_pool(text: &str) -> bool {
+    // Other spellings of a uuid would never match.
+    let is_uuid = |text| Uuid::try_parse(text).is_ok_and(|uuid| uuid.to_string() == text);
     let parts = text.split_once(':');
-    parts.is_some_and(|(region, uuid)| !region.is_empty() && Uuid::try_parse(uuid).is_ok())
+    parts.is_some_and(|(region, uuid)| !region.is_empty() && is_uuid(uuid))
 }
 
 /// What to do if this program was built without something.

@@ -43,10 +43,10 @@ pub(super) async fn get(
     let named = Named::open(site, caller, GetRecords, opened.stream).await?;
     let pools = named.pools.iter().map(|pool| (pool.pool, pool.since));
     let wanted = Wanted {
-        reads: Reads {
+        reads: matches!(opened.start, Start::At(_)).then(|| Reads {
             what: named.name.clone(),
             key: caller.key().to_owned(),
-        },
+        }),
         pools: pools.collect(),
         events_max,
         bytes_max: BYTES_MAX,

@@ -122,15 +122,19 @@ async fn write_and_wait(job: &mut Job) -> Result<(), Lost> {
 /// Waits while somebody who reads the log is so far behind that more might cost him his place.
 async fn wait_for_readers(job: &Job) -> Result<(), Lost> {
     let site = job.site();
-    let patience = Patience::new(&site.config.engine, name_of(job.stream(), job.pool()));
+    let own = name_of(job.stream(), job.pool());
+    let told = [job.stream().to_owned(), job.pool().to_string()];
+    let patience = Patience::new(&site.config.engine, own, told);
     let mut said = false;
     loop {
         let readers = site.store.engine().readers();
         let holds = &site.outflow.holds;
-        let mut stalled = holds.stalled();
-        stalled.extend(holds.consumers().stalled(site.now().get()));
+        let stalled = holds.stalled();
+        // The log is kept for these, too, but not everybody waits for who may never go on.
+        let gone = holds.consumers().stalled(site.now().get());
         let slow = readers
             .iter()
+            .filter(|reader| !gone.contains(&*reader.name))
             .find(|reader| patience.waits_for(reader, &stalled));
         let Some(slow) = slow else {
             return Ok(());

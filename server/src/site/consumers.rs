@@ -3,7 +3,8 @@
 //!
 //! A consumer is known by what it reads, the key that it signs with, and where it goes on: where it
 //! read last, or behind that, but not beyond what it was told. Two of one key that do so at the
-//! same place are taken for one.
+//! same place are taken for one. The log is held only for who goes on: not for who asks for the
+//! same again and again, nor for whatever is oldest, which would never end.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -13,9 +14,12 @@ use syncline_engine::{Cursor, Engine, Feed};
 
 /// How long a consumer is known without a call: as long as an iterator is good.
 const LIFE_MS: u64 = 300_000;
-/// How long one may stay where it is before it is taken for one that does not read.
+/// How long one may stay where it is before it is taken for one that does not read. After the life
+/// of an iterator the log is not held for it any more.
 const STALLED_MS: u64 = 60_000;
-/// Consumers that are known; of more the one that was silent for longest is forgotten.
+/// Consumers that are known, of one key and of all; of more the one that was silent for longest is
+/// forgotten.
+const OF_A_KEY_MAX: usize = 16;
 const CONSUMERS_MAX: usize = 1000;
 /// What the names of their readers begin with.
 const PREFIX: &str = "consumer ";
@@ -28,10 +32,6 @@ pub struct Reads {
     /// The access key.
     pub key: String,
 }
-
-/// The number of a consumer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Number(u64);
 
 /// See the module.
 #[derive(Default)]
@@ -55,73 +55,93 @@ struct Consumer {
     to: Cursor,
     /// When it called last, in milliseconds since 1970.
     called_ms: u64,
-    /// When it came to where it reads.
-    moved_ms: u64,
+    /// When it came to where it reads, or was at the end of the log there.
+    since_ms: u64,
+    /// It came there from another place.
+    goes_on: bool,
     /// Keeps the log from there on.
-    _feed: Feed,
+    feed: Option<Feed>,
+}
+
+impl Consumer {
+    fn is_at(&self, reads: &Reads, place: Cursor) -> bool {
+        let told = self.from.sequence..=self.to.sequence;
+        self.reads == *reads && told.contains(&place.sequence)
+    }
+
+    fn stayed_ms(&self, now_ms: u64) -> u64 {
+        now_ms.saturating_sub(self.since_ms)
+    }
 }
 
 impl Consumers {
-    /// Somebody reads from a place on, and the log is kept from there; `None` if the store never
-    /// was there.
-    pub fn read(
-        &self,
-        engine: &Engine,
-        reads: &Reads,
-        from: Cursor,
-        now_ms: u64,
-    ) -> Option<Number> {
-        let feed = engine.feed(from).ok()?;
+    /// Somebody reads from a place on, and the log is kept from there, if it is there at all.
+    pub fn read(&self, engine: &Engine, reads: &Reads, from: Cursor, now_ms: u64) {
+        let Ok(feed) = engine.feed(from) else {
+            return;
+        };
+        if from.sequence < engine.tail().sequence {
+            return;
+        }
         let mut inner = self.lock();
-        let same = inner.known.iter().position(|known| {
-            known.reads == *reads
-                && (known.from.sequence..=known.to.sequence).contains(&from.sequence)
-        });
+        let same = inner.known.iter().position(|one| one.is_at(reads, from));
         let old = same.map(|at| inner.known.swap_remove(at));
         let number = old.as_ref().map_or(inner.came + 1, |old| old.number);
         inner.came = inner.came.max(number);
-        inner.make_room(now_ms);
+        inner.make_room(&reads.key, now_ms);
+        let at_end = from == engine.head();
         let stays = old.as_ref().filter(|old| old.from == from);
-        inner.known.push(Consumer {
+        let mut consumer = Consumer {
             number,
             reads: reads.clone(),
             from,
             to: old.as_ref().map_or(from, |old| old.to),
             called_ms: now_ms,
-            moved_ms: stays.map_or(now_ms, |old| old.moved_ms),
-            _feed: feed.named(&name_of(number, &reads.what)),
-        });
-        Some(Number(number))
+            since_ms: stays.map_or(now_ms, |old| if at_end { now_ms } else { old.since_ms }),
+            goes_on: stays.map_or(old.is_some(), |old| old.goes_on),
+            feed: None,
+        };
+        if consumer.stayed_ms(now_ms) <= LIFE_MS {
+            consumer.feed = Some(feed.named(&name_of(number, &reads.what)));
+        }
+        inner.known.push(consumer);
     }
 
-    /// It was told what there is up to a place.
-    pub fn told(&self, number: Number, to: Cursor) {
+    /// Who reads from a place on was told what there is up to another.
+    pub fn told(&self, reads: &Reads, from: Cursor, to: Cursor) {
         let mut inner = self.lock();
-        let known = inner
-            .known
-            .iter_mut()
-            .find(|known| known.number == number.0);
-        if let Some(known) = known {
+        let known = inner.known.iter_mut().find(|one| one.is_at(reads, from));
+        if let Some(known) = known
+            && known.to.sequence < to.sequence
+        {
             known.to = to;
         }
     }
 
-    /// It cannot go on there, so the log is not kept for it.
-    pub fn forget(&self, number: Number) {
-        self.lock().known.retain(|known| known.number != number.0);
+    /// Who reads from a place on cannot go on there, so the log is not kept for it.
+    pub fn forget(&self, reads: &Reads, from: Cursor) {
+        self.lock().known.retain(|one| !one.is_at(reads, from));
     }
 
-    /// Forgets those who were silent for too long.
-    pub fn pass(&self, now_ms: u64) {
-        self.lock().pass(now_ms);
+    /// Forgets those who were silent for too long, and holds nothing for who does not go on.
+    pub fn pass(&self, engine: &Engine, now_ms: u64) {
+        let head = engine.head();
+        let mut inner = self.lock();
+        inner.forget_silent(now_ms);
+        for known in &mut inner.known {
+            if known.from != head && known.stayed_ms(now_ms) > LIFE_MS {
+                known.feed = None;
+            }
+        }
     }
 
-    /// The names of those who have stayed where they are for some time.
+    /// The names of the readers of those who do not go on, or not for some time.
     #[must_use]
     pub fn stalled(&self, now_ms: u64) -> HashSet<String> {
         let inner = self.lock();
         let stalled = inner.known.iter();
-        let stalled = stalled.filter(|known| now_ms.saturating_sub(known.moved_ms) >= STALLED_MS);
+        let stalled =
+            stalled.filter(|known| !known.goes_on || known.stayed_ms(now_ms) >= STALLED_MS);
         stalled
             .map(|known| name_of(known.number, &known.reads.what))
             .collect()
@@ -133,20 +153,26 @@ impl Consumers {
 }
 
 impl Inner {
-    fn pass(&mut self, now_ms: u64) {
+    fn forget_silent(&mut self, now_ms: u64) {
         let silent = |known: &Consumer| now_ms.saturating_sub(known.called_ms) > LIFE_MS;
         self.known.retain(|known| !silent(known));
     }
 
-    fn make_room(&mut self, now_ms: u64) {
+    /// Makes room for another one of a key.
+    fn make_room(&mut self, key: &str, now_ms: u64) {
         if self.known.len() >= CONSUMERS_MAX {
-            self.pass(now_ms);
+            self.forget_silent(now_ms);
         }
-        let silent = self.known.iter().enumerate();
-        let silent = silent.min_by_key(|(_, known)| known.called_ms);
-        if self.known.len() >= CONSUMERS_MAX
-            && let Some((at, _)) = silent
-        {
+        self.make_room_among(OF_A_KEY_MAX, |known| known.reads.key == key);
+        self.make_room_among(CONSUMERS_MAX, |_| true);
+    }
+
+    fn make_room_among(&mut self, most: usize, is_one: impl Fn(&Consumer) -> bool) {
+        let among = self.known.iter().enumerate();
+        let among: Vec<_> = among.filter(|(_, known)| is_one(known)).collect();
+        let silent = among.iter().min_by_key(|(_, known)| known.called_ms);
+        let silent = silent.map(|(at, _)| *at).filter(|_| among.len() >= most);
+        if let Some(at) = silent {
             self.known.swap_remove(at);
         }
     }
@@ -167,6 +193,12 @@ fn name_of(number: u64, what: &str) -> String {
 #[must_use]
 pub fn is_consumer(reader: &str) -> bool {
     reader.starts_with(PREFIX)
+}
+
+/// Whether a reader keeps the log for a consumer of this stream, or of the list of this pool.
+#[must_use]
+pub fn is_consumer_of(reader: &str, what: &str) -> bool {
+    is_consumer(reader) && reader.split(' ').next_back() == Some(what)
 }
 
 #[cfg(test)]
@@ -200,33 +232,73 @@ mod tests {
             places
         };
         let consumers = Consumers::default();
-        let read = |key: &str, from, now| consumers.read(engine, &reads(key), at(from), now);
-        let one = read("a", 0, 0).unwrap();
-        consumers.told(one, at(2));
-        assert_eq!(read("a", 0, 10), Some(one), "it asks once more");
-        assert_eq!(read("a", 1, 20), Some(one), "it took half of it");
-        let other = read("b", 1, 20).unwrap();
-        let second = read("a", 0, 20).unwrap();
-        assert_ne!(second, one, "nobody goes back");
-        assert_eq!(places(), [0, 1, 1]);
-        assert_eq!(read("a", 9_999_999, 20), None);
-        assert_eq!(read("b", 1, 20 + STALLED_MS), Some(other));
-        assert_eq!(read("a", 2, 20 + STALLED_MS), Some(one));
-        let stalled = HashSet::from([name_of(other.0, "changes"), name_of(second.0, "changes")]);
-        assert_eq!(consumers.stalled(20 + STALLED_MS), stalled);
-        consumers.pass(21 + LIFE_MS);
-        assert_eq!(places(), [1, 2], "one was silent");
-        consumers.forget(other);
+        let read = |key: &str, from, now| {
+            consumers.read(engine, &reads(key), at(from), now);
+            places()
+        };
+        assert_eq!(read("a", 0, 0), [0]);
+        consumers.told(&reads("a"), at(0), at(2));
+        assert_eq!(read("a", 0, 10), [0], "it asks once more");
+        assert_eq!(read("a", 1, 20), [1], "it took half of it");
+        assert_eq!(read("b", 1, 20), [1, 1]);
+        assert_eq!(read("a", 0, 20), [0, 1, 1], "nobody goes back");
+        assert_eq!(read("a", 9_999_999, 20), [0, 1, 1], "nobody was there");
+        let stalled = |now| {
+            let mut names: Vec<_> = consumers.stalled(now).into_iter().collect();
+            names.sort_unstable();
+            names
+        };
+        let (one, two, three) = (1, 2, 3);
+        let names = |numbers: &[u64]| -> Vec<String> {
+            let names = numbers.iter().map(|&number| name_of(number, "changes"));
+            names.collect()
+        };
+        assert_eq!(stalled(20), names(&[two, three]), "they have not gone on");
+        assert_eq!(read("a", 2, 30), [0, 1, 2]);
+        assert_eq!(stalled(30 + STALLED_MS), names(&[one, two, three]));
+        // Who asks for the same again and again is known, but the log is not held for it.
+        assert_eq!(read("b", 1, LIFE_MS), [0, 1, 2]);
+        assert_eq!(read("b", 1, 21 + LIFE_MS), [0, 2]);
+        consumers.pass(engine, 21 + LIFE_MS);
+        assert_eq!(places(), [2], "one was silent");
+        // At the end of the log it is where it should be.
+        let head = engine.head().sequence.get();
+        assert_eq!(read("c", head, 0), [2, head]);
+        assert_eq!(read("c", head, 2 * LIFE_MS), [2, head]);
+        consumers.forget(&reads("c"), at(head));
         assert_eq!(places(), [2]);
-        for number in 0..=CONSUMERS_MAX as u64 {
-            read(&number.to_string(), 1, 100_000 + number);
+    }
+
+    #[tokio::test]
+    async fn no_key_takes_the_places_of_others() {
+        let fixture = Fixture::new();
+        let pool = fixture.pool().await;
+        let user = fixture.guest(&pool).await;
+        for count in 0..2 * OF_A_KEY_MAX as u64 {
+            let patches = json!([replace("k", "v", count)]);
+            user.update("d", patches).await.unwrap();
+        }
+        let engine = fixture.site.store.engine();
+        let consumers = Consumers::default();
+        let read = |key: String, back: u64| {
+            let what = "changes".to_owned();
+            let from = Cursor {
+                sequence: Sequence::new(engine.head().sequence.get() - back),
+                ..engine.head()
+            };
+            consumers.read(engine, &Reads { what, key }, from, 0);
+        };
+        read("other".to_owned(), 0);
+        for back in 0..2 * OF_A_KEY_MAX as u64 {
+            read("hostile".to_owned(), back);
+        }
+        assert_eq!(engine.readers().len(), OF_A_KEY_MAX + 1);
+        for number in 0..CONSUMERS_MAX {
+            read(number.to_string(), 0);
         }
         assert_eq!(engine.readers().len(), CONSUMERS_MAX);
-        assert!(
-            engine
-                .readers()
-                .iter()
-                .all(|reader| is_consumer(&reader.name))
-        );
+        let names = engine.readers().into_iter().map(|reader| reader.name);
+        assert!(names.clone().all(|name| is_consumer_of(&name, "changes")));
+        assert!(!names.clone().any(|name| is_consumer_of(&name, "others")));
     }
 }

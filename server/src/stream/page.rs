@@ -20,8 +20,9 @@ const STEP_BYTES: u64 = 256 << 10;
 /// What is wanted of the feed.
 #[derive(Clone, Debug)]
 pub struct Wanted {
-    /// By whom: the log is kept for it from where it reads, as long as it comes back.
-    pub reads: Reads,
+    /// By whom: the log is kept for it from where it reads, as long as it comes back. `None` if it
+    /// asked for what is oldest, whatever that is: the log would never end.
+    pub reads: Option<Reads>,
     /// The pools, and the commit of each behind which its events are wanted.
     pub pools: HashMap<PoolId, Sequence>,
     /// At most so many events.
@@ -80,7 +81,10 @@ pub async fn read<T: 'static, R: Send + 'static>(
 ) -> Result<R, NoPage> {
     let consumers = site.outflow.holds.consumers();
     let (engine, now_ms) = (site.store.engine(), site.now().get());
-    let number = consumers.read(engine, &wanted.reads, from.cursor(), now_ms);
+    let reads = wanted.reads.clone();
+    if let Some(reads) = &reads {
+        consumers.read(engine, reads, from.cursor(), now_ms);
+    }
     // Who only waits for more costs next to nothing.
     if from == Place::newest(site.store.engine()) {
         return Ok(finish(Page {
@@ -100,10 +104,10 @@ pub async fn read<T: 'static, R: Send + 'static>(
         Ok(page.map(|page| (page.next, finish(page))))
     });
     let read = read.await.map_err(NoPage::from).flatten();
-    match (&read, number) {
-        (Ok((next, _)), Some(number)) => consumers.told(number, next.cursor()),
+    match (&read, reads) {
+        (Ok((next, _)), Some(reads)) => consumers.told(&reads, from.cursor(), next.cursor()),
         // The log must not be kept for who is too late.
-        (Err(NoPage::TooOld { .. }), Some(number)) => consumers.forget(number),
+        (Err(NoPage::TooOld { .. }), Some(reads)) => consumers.forget(&reads, from.cursor()),
         _ => {}
     }
     read.map(|(_, finished)| finished)
