@@ -188,7 +188,7 @@ impl StreamConfig {
         let wrong = pools.into_iter().flatten().find(|pool| !is_pool(pool));
         wrong.map_or(Ok(()), |pool| {
             Err(format!(
-                "pools must be ids of identity pools, REGION:UUID in lower case, not {pool:?}"
+                "pools must be ids, REGION:UUID in lower case, not {pool:?}"
             ))
         })
     }
