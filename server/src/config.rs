@@ -236,16 +236,6 @@ fn refuse(name: &'static str, why: impl Into<String>) -> Result<(), ConfigError>
     })
 }
 
-/// Whether an address can be fetched, as far as it shows. A name and a password in it would not be
-/// sent.
-fn is_url(url: &str) -> bool {
-    let rest = url
-        .strip_prefix("http://")
-        .or_else(|| url.strip_prefix("https://"));
-    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next());
-    authority.is_some_and(|authority| !authority.is_empty() && !authority.contains('@'))
-}
-
 /// The part of an address that anyone may see: where it leads to, without names and passwords
 /// before that and tokens behind it.
 #[must_use]

@@ -13,6 +13,7 @@ mod fcm;
 #[cfg(test)]
 mod fixture;
 mod message;
+mod pace;
 mod place;
 mod proof;
 mod queue;

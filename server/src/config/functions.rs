@@ -3,7 +3,7 @@
 use hyper::Uri;
 use serde::{Deserialize, Deserializer};
 
-use super::Secret;
+use super::{Secret, shown_url};
 
 /// Calls of one function at once, unless it is configured.
 const CONCURRENCY: usize = 64;
@@ -148,8 +148,10 @@ pub(super) fn address(url: String) -> Result<String, String> {
     if authority.is_some() && matches!(scheme, Some("http" | "https")) {
         return Ok(url);
     }
+    // What follows the host may be a secret, too.
     Err(format!(
-        "{url:?} must be http://HOST[:PORT]/PATH or https://..."
+        "{:?} must be http://HOST[:PORT]/PATH or https://...",
+        shown_url(&url)
     ))
 }
 

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::{ConfigError, is_url, refuse};
+use super::functions::address;
+use super::{ConfigError, refuse};
 
 /// Name of the section, for errors.
 const SECTION: &str = "[openid]";
@@ -42,10 +43,10 @@ impl OpenIdConfig {
             return say("audience must name at least one app, and none of them empty");
         }
         match (&self.jwks_url, &self.jwks_file) {
-            (Some(url), None) if is_url(url) => Ok(()),
-            (Some(_), None) => {
-                say("jwks_url must be http://HOST[:PORT]/PATH or https://..., without a password")
-            }
+            (Some(url), None) => match address(url.clone()) {
+                Ok(_) => Ok(()),
+                Err(why) => say(&format!("jwks_url: {why}")),
+            },
             (None, Some(_)) => Ok(()),
             _ => say("exactly one of jwks_url and jwks_file is needed"),
         }
@@ -104,15 +105,15 @@ mod tests {
             ),
             (
                 format!("{head}audience = [\"a\"]\njwks_url = \"ftp://x\"\n"),
-                "jwks_url must be http://",
+                "jwks_url: \"ftp://x\" must be http://",
             ),
             (
                 format!("{head}audience = [\"a\"]\njwks_url = \"https://u:p@x/y\"\n"),
-                "without a password",
+                "jwks_url: it must not hold a name or a password",
             ),
             (
                 format!("{head}audience = [\"a\"]\njwks_url = \"http:///x\"\n"),
-                "jwks_url must be http://",
+                "must be http://",
             ),
         ] {
             let error = check(&section).unwrap_err();

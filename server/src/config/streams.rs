@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Deserializer};
 use uuid::Uuid;
 
-use super::{ConfigError, Secret, is_url, refuse, shown_url};
+use super::functions::address;
+use super::{ConfigError, Secret, refuse, shown_url};
 
 /// Most streams.
 const STREAMS_MAX: usize = 1000;
@@ -208,9 +209,7 @@ impl StreamConfig {
                 timeout_ms,
                 ..
             } => {
-                if !is_url(url) {
-                    return Err("url must be http://HOST[:PORT]/PATH or https://...".to_owned());
-                }
+                address(url.clone()).map_err(|why| format!("url: {why}"))?;
                 if secret.expose().is_empty() {
                     return Err("secret must not be empty: requests are signed with it".to_owned());
                 }
@@ -230,10 +229,8 @@ impl StreamConfig {
                 stream_name,
                 ..
             } => {
-                if !endpoint_url.as_deref().is_none_or(is_url) {
-                    let why = "endpoint_url must be http://HOST[:PORT] or https://...";
-                    return Err(why.to_owned());
-                }
+                let url = endpoint_url.clone().map(address).transpose();
+                url.map_err(|why| format!("endpoint_url: {why}"))?;
                 if region.is_empty() || stream_name.is_empty() {
                     return Err("region and stream_name must not be empty".to_owned());
                 }
@@ -412,7 +409,7 @@ mod tests {
             ),
             (
                 "type = \"http\"\nurl = \"ftp://x\"\nsecret = \"s\"",
-                "url must be http://",
+                "url: \"ftp://x\" must be http://",
             ),
             (
                 "type = \"http\"\nurl = \"http://x\"\nsecret = \"\"",

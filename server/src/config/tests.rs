@@ -130,7 +130,7 @@ fn what_is_unknown_or_out_of_bounds_is_refused() {
         ("[functions.a]\nurl = \"x\"", "must be http://"),
         (
             "[streams.a]\ntype = \"http\"\nurl = \"http://u:p@x/y\"\nsecret = \"s\"",
-            "url must be http://HOST",
+            "url: it must not hold a name or a password",
         ),
     ] {
         let error = parse(text).unwrap_err();
@@ -308,4 +308,26 @@ fn apple_has_a_service_for_each_platform() {
     let url = |platform: &str| apns.url(&format!("arn:aws:sns:r:0:app/{platform}/game"));
     assert_eq!(url("APNS"), "https://api.push.apple.com");
     assert_eq!(url("APNS_SANDBOX"), "https://api.sandbox.push.apple.com");
+}
+
+#[test]
+fn an_address_of_a_stream_is_refused_with_the_reason_and_without_its_secrets() {
+    let http = "[streams.a]\ntype = \"http\"\nsecret = \"s\"\nurl = ";
+    let kinesis = "[streams.a]\ntype = \"kinesis\"\nregion = \"r\"\naccess_key_id = \"a\"\n\
+                   secret_access_key = \"s\"\nstream_name = \"n\"\nendpoint_url = ";
+    for (head, name) in [(http, "url"), (kinesis, "endpoint_url")] {
+        parse(&format!("{head}\"https://h:1/hooks\"")).unwrap();
+        for (url, why) in [
+            (
+                "http://u:hidden@h/",
+                "it must not hold a name or a password",
+            ),
+            ("htp://h/hidden", "\"htp://h\" must be http://"),
+            ("http:///hidden", "\"http://\" must be http://"),
+        ] {
+            let error = parse(&format!("{head}\"{url}\"")).unwrap_err();
+            assert!(error.contains(&format!("{name}: {why}")), "{error}");
+            assert!(!error.contains("hidden"), "{error}");
+        }
+    }
 }

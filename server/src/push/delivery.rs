@@ -9,7 +9,8 @@ use tokio::time::{Instant, sleep};
 
 use super::audience::legible;
 use super::message::{Message, Parcel, Verdict};
-use super::queue::{BACK_OFF, Queue, Waiting};
+use super::pace::{Heard, Pace};
+use super::queue::{Queue, Waiting};
 use super::transport::Transport;
 use crate::error::Chain;
 use crate::site::Site;
@@ -36,52 +37,45 @@ struct Taken {
 impl Delivery {
     /// Delivers until told to stop.
     pub(super) async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut pause = BACK_OFF.0;
+        let mut pace = Pace::new();
         loop {
             let batch = tokio::select! {
                 batch = self.queue.take(BATCH) => batch,
                 _ = stop.wait_for(|stop| *stop) => return,
             };
-            let (again, away) = tokio::select! {
+            let (again, heard) = tokio::select! {
                 again = self.deliver(&batch) => again,
                 // Whatever of it has arrived arrives once more.
-                _ = stop.wait_for(|stop| *stop) => (batch, None),
+                _ = stop.wait_for(|stop| *stop) => (batch, Heard::Nothing),
             };
             let dropped = self.queue.settle(again, Instant::now());
             let figures = &self.site.push;
             figures.waiting(&self.application, self.queue.len());
             figures.told(&self.application, "dropped", dropped as u64);
-            let Some(at_least) = away else {
-                pause = BACK_OFF.0;
+            let Some(pause) = pace.after(heard) else {
                 continue;
             };
             tokio::select! {
-                () = sleep(pause.max(at_least)) => {}
+                () = sleep(pause) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
-            pause = (pause * 2).min(BACK_OFF.1);
         }
     }
 
-    /// Returns what is to be tried again, and, if the service takes none at all, for how long it
-    /// says so.
-    async fn deliver(
-        &self,
-        batch: &[(Message, Waiting)],
-    ) -> (Vec<(Message, Waiting)>, Option<Duration>) {
+    /// Returns what is to be tried again, and what the service made of it.
+    async fn deliver(&self, batch: &[(Message, Waiting)]) -> (Vec<(Message, Waiting)>, Heard) {
         let taken = match self.addressed(batch).await {
             Ok(taken) => taken,
             Err(error) => {
                 tracing::warn!("reading devices to push to: {}", Chain(&error));
-                return (batch.to_vec(), Some(Duration::ZERO));
+                return (batch.to_vec(), Heard::Away(Duration::ZERO));
             }
         };
         let parcels: Vec<Parcel> = taken.iter().map(|taken| taken.parcel.clone()).collect();
         let seconds = self.site.now().get() / 1000;
         let verdicts = self.transport.send(&parcels, seconds).await;
-        let is_away = !verdicts.is_empty() && verdicts.iter().all(|verdict| verdict.is_away());
-        let longest = verdicts.iter().map(|verdict| verdict.wait()).max();
-        let away = longest.filter(|_| is_away);
+        let heard = Heard::of(&verdicts);
+        let is_away = verdicts.iter().all(|verdict| verdict.is_away());
         let (mut again, mut dead, now) = (Vec::new(), Vec::new(), Instant::now());
         let mut outcomes = Vec::with_capacity(taken.len());
         for (taken, verdict) in taken.into_iter().zip(verdicts) {
@@ -113,7 +107,7 @@ impl Delivery {
         for outcome in outcomes {
             self.site.push.told(&self.application, outcome, 1);
         }
-        (again, away)
+        (again, heard)
     }
 
     /// The devices of messages as they are registered now. Those that are not any more want no

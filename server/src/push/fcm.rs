@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -27,6 +28,8 @@ const SCOPE: &str = "https://www.googleapis.com/auth/firebase.messaging";
 const TOKEN_SECONDS: u64 = 3600;
 /// A token is not used any more so long before its end.
 const SPARE_SECONDS: u64 = 60;
+/// After none could be had, none is asked for so long: a batch of messages waits for the same one.
+const PAUSE: Duration = Duration::from_millis(500);
 
 /// Firebase's word for a token of another project's app.
 const MISMATCH: &str = "SENDER_ID_MISMATCH";
@@ -43,9 +46,17 @@ struct Shared {
     peer: Peer,
     account: PathBuf,
     /// Held while one is fetched, so that one is fetched for all.
-    token: Mutex<Option<Token>>,
+    token: Mutex<Known>,
+    pause: Duration,
     /// Whether Firebase has ever taken a message: the account is of the apps' project then.
     accepted: AtomicBool,
+}
+
+#[derive(Default)]
+struct Known {
+    token: Option<Token>,
+    /// When none could be had last, and why, unless one could since.
+    failed: Option<(Instant, String)>,
 }
 
 #[derive(Clone)]
@@ -79,6 +90,7 @@ impl Fcm {
                 peer,
                 account,
                 token: Mutex::default(),
+                pause: PAUSE,
                 accepted: AtomicBool::new(false),
             }),
         }
@@ -125,7 +137,7 @@ impl Shared {
     /// Another may be there already, which somebody else fetched.
     async fn forget(&self, refused: &str) {
         let mut known = self.token.lock().await;
-        known.take_if(|known| known.bearer == refused);
+        known.token.take_if(|known| known.bearer == refused);
     }
 
     async fn post(&self, parcel: &Parcel, token: &Token) -> Result<Answer, Unanswered> {
@@ -142,12 +154,30 @@ impl Shared {
         Ok(self.peer.post(post, BOUNDS).await?)
     }
 
-    /// A token that is good for a while.
+    /// A token that is good for a while: one, and one try, for all who ask meanwhile.
     async fn token(&self, seconds: u64) -> Result<Token, String> {
         let mut known = self.token.lock().await;
-        if let Some(token) = known.as_ref().filter(|token| seconds < token.until) {
+        let good = known.token.as_ref();
+        if let Some(token) = good.filter(|token| seconds < token.until) {
             return Ok(token.clone());
         }
+        if let Some((when, why)) = &known.failed
+            && when.elapsed() < self.pause
+        {
+            return Err(why.clone());
+        }
+        let fetched = self.fetch(seconds).await;
+        match &fetched {
+            Ok(token) => {
+                known.token = Some(token.clone());
+                known.failed = None;
+            }
+            Err(why) => known.failed = Some((Instant::now(), why.clone())),
+        }
+        fetched
+    }
+
+    async fn fetch(&self, seconds: u64) -> Result<Token, String> {
         let account = self.account().await?;
         let grant = "urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer";
         let assertion = account.assertion(seconds)?;
@@ -166,13 +196,11 @@ impl Shared {
             return Err(format!("no access token for the account, status {status}"));
         };
         let life = said["expires_in"].as_u64().unwrap_or(TOKEN_SECONDS);
-        let token = Token {
+        Ok(Token {
             bearer: bearer.to_owned(),
             project: account.project_id,
             until: seconds + life.saturating_sub(SPARE_SECONDS),
-        };
-        *known = Some(token.clone());
-        Ok(token)
+        })
     }
 
     async fn account(&self) -> Result<Account, String> {

@@ -78,11 +78,12 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// What an answer says that is no success.
+    /// What an answer says that is no success. Others than those who have too much to do do not
+    /// know when that will be over, such as a proxy whose service is gone.
     pub(super) fn of_answer(answer: &Answer) -> Self {
-        match (Self::of_status(answer.status), retry_after(answer)) {
-            (Self::Away, Some(wait)) => Self::AwayFor(wait),
-            (verdict, _) => verdict,
+        match (answer.status, retry_after(answer)) {
+            (429 | 503, Some(wait)) => Self::AwayFor(wait),
+            (status, _) => Self::of_status(status),
         }
     }
 

@@ -256,6 +256,7 @@ mod tests {
     use syncline_engine::{DatasetId, DatasetName, IdentityId, PoolId};
     use uuid::Uuid;
 
+    use super::super::pace::{Heard, Pace};
     use super::*;
 
     fn message(device: u128, dataset: &str) -> Message {
@@ -351,6 +352,38 @@ mod tests {
         // One who breaks down over it loses none.
         queue.recover();
         assert_eq!((queue.len(), queue.oldest()), (8, Some(at(10))));
+    }
+
+    /// Batches of 1,000 messages in an hour, of which nothing gets through.
+    fn batches_in_vain(pause: impl Fn(&mut Pace) -> Duration) -> u32 {
+        let queue = Queue::default();
+        for device in 0..1000 {
+            queue.add(message(device, "a"), 1, at(10));
+        }
+        let (mut pace, mut batches, mut now) = (Pace::new(), 0, Instant::now());
+        let end = now + Duration::from_secs(3600);
+        while now < end {
+            let batch = queue.lock().take(100, now);
+            if batch.is_empty() {
+                now = queue.lock().later.keys().next().unwrap().0;
+                continue;
+            }
+            batches += 1;
+            let again = batch
+                .into_iter()
+                .map(|(m, w)| (m, w.failed(now, Duration::ZERO)));
+            queue.settle(again.collect(), now);
+            now += pause(&mut pace);
+        }
+        batches
+    }
+
+    #[test]
+    fn a_service_that_fails_everything_is_asked_once_a_minute_in_the_end() {
+        // A thousand messages by themselves, each once a minute.
+        assert!(batches_in_vain(|_| Duration::ZERO) > 50_000);
+        let paused = batches_in_vain(|pace| pace.after(Heard::None).unwrap_or_default());
+        assert!((60..80).contains(&paused), "{paused}");
     }
 
     #[test]

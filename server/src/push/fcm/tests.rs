@@ -163,3 +163,17 @@ async fn a_bearer_that_is_refused_is_replaced_before_the_next_try() {
     assert_eq!(sender.send("device").await, Verdict::Delivered);
     assert_eq!(service.came().iter().filter(|came| asked(came)).count(), 3);
 }
+
+#[tokio::test]
+async fn a_token_that_cannot_be_had_is_asked_for_once_for_all_messages() {
+    let service = Service::start(|_| Some((400, None, "{}".to_owned()))).await;
+    let mut sender = Sender::new(service.address, &service);
+    let batch = vec![parcel(Platform::Gcm, "device"); 100];
+    for (pause, asked) in [(Duration::from_secs(3600), 1), (Duration::ZERO, 101)] {
+        Arc::get_mut(&mut sender.fcm.shared).unwrap().pause = pause;
+        let verdicts = sender.fcm.send(&batch, NOW).await;
+        assert_eq!(verdicts, vec![Verdict::Away; 100]);
+        // Whoever comes when the failure is believed no more asks again.
+        assert_eq!(service.came().len(), asked);
+    }
+}

@@ -27,6 +27,8 @@ fn as_told(came: &Came) -> Answered {
         Some((503, Some(90), String::new()))
     } else if has("come-next-year") {
         Some((429, Some(31_536_000), String::new()))
+    } else if has("proxy") {
+        Some((502, Some(900), String::new()))
     } else {
         Some((200, None, "<EndpointArn>arn:1</EndpointArn>".to_owned()))
     }
@@ -62,5 +64,7 @@ async fn who_says_when_to_come_again_is_heard() {
             assert_eq!(verdicts, [expected], "{token}");
             assert!(expected.is_away());
         }
+        let verdicts = transport.send(&[parcel(Platform::Gcm, "proxy")], NOW).await;
+        assert_eq!(verdicts, [Verdict::Away]);
     }
 }
