@@ -107,8 +107,33 @@ impl Spares {
         };
         match ready {
             Some(spare) => Ok(spare),
-            None => self.make(self.urgent().max(needed), None, || false),
+            None => {
+                self.reserve()?;
+                self.make(self.urgent().max(needed), None, || false)
+            }
         }
+    }
+
+    /// Sees to it that there is a file for what deletes before anything else takes the last space.
+    /// Mostly the thread has been quicker.
+    fn reserve(&self) -> Result<(), Fault> {
+        if self.lock().for_deletions.is_none() {
+            let made = self.make(self.urgent(), None, || false)?;
+            self.keep(self.lock(), Missing::ForDeletions, made);
+        }
+        Ok(())
+    }
+
+    /// Puts a file in its place, or takes it away if there is one.
+    fn keep(&self, mut slot: MutexGuard<'_, Slot>, missing: Missing, made: Spare) {
+        let place = slot.place(missing);
+        if place.is_none() {
+            *place = Some(made);
+            return;
+        }
+        drop(slot);
+        // Opening would remove it too.
+        let _ = self.disk.remove(&made.path);
     }
 
     /// The file that is kept for what deletes, if it is large enough.
@@ -221,9 +246,12 @@ impl Spares {
             let mut slot = self.lock();
             // A failure is told to whoever then has to make a segment on the spot.
             slot.failed = made.is_err();
-            *slot.place(missing) = made.ok();
             let unwanted = slot.old.take_if(|_| missing == Missing::Segment);
-            drop(slot);
+            if let Ok(made) = made {
+                self.keep(slot, missing, made);
+            } else {
+                drop(slot);
+            }
             if let Some(path) = unwanted {
                 let _ = self.disk.remove(&path);
             }

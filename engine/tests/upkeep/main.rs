@@ -337,8 +337,17 @@ fn files_are_open_in_bounded_number_and_segments_are_used_again() {
 
 #[test]
 fn on_a_full_disk_reads_and_deletions_go_on_and_writes_again_once_there_is_space() {
+    on_a_full_disk(true);
+    // Nothing is made ready in the background.
+    on_a_full_disk(false);
+}
+
+fn on_a_full_disk(threads: bool) {
     let disk = SimDisk::new(3);
-    let options = || busy(128 << 10);
+    let options = || Options {
+        threads,
+        ..busy(128 << 10)
+    };
     let engine = Engine::open_on(Arc::new(disk.clone()), options()).unwrap();
     fill(&engine, 100, 1);
     // Whatever is made ready in the background is there by then, or it is not: both must do.
