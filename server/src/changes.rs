@@ -187,7 +187,7 @@ impl List<'_> {
                             let consumers = self.site.outflow.holds.consumers();
                             consumers.told(reads, place.cursor(), next.cursor());
                         }
-                        return Ok(self.form.finish(&nothing(next)).text);
+                        return Ok(self.form.finish(&Page::nothing(next)).text);
                     }
                     // It may be nothing to tell of, as may be many that follow.
                     tokio::time::sleep_until(until.min(looked + PACE)).await;
@@ -215,15 +215,6 @@ impl List<'_> {
         };
         let finish = move |page: Page<_>| form.finish(&page);
         stream::read(self.site, from, self.wanted.clone(), lay_out, finish).await
-    }
-}
-
-/// A page without anything.
-fn nothing(next: Place) -> Page<Vec<u8>> {
-    Page {
-        events: Vec::new(),
-        next,
-        behind_ms: 0,
     }
 }
 

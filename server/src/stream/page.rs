@@ -43,6 +43,18 @@ pub struct Page<T> {
     pub behind_ms: u64,
 }
 
+impl<T> Page<T> {
+    /// The page of who is at the end.
+    #[must_use]
+    pub fn nothing(next: Place) -> Self {
+        Self {
+            events: Vec::new(),
+            next,
+            behind_ms: 0,
+        }
+    }
+}
+
 /// Why there is no page.
 #[derive(Debug)]
 pub enum NoPage {
@@ -87,11 +99,7 @@ pub async fn read<T: 'static, R: Send + 'static>(
     }
     // Who only waits for more costs next to nothing.
     if from == Place::newest(site.store.engine()) {
-        return Ok(finish(Page {
-            events: Vec::new(),
-            next: from,
-            behind_ms: 0,
-        }));
+        return Ok(finish(Page::nothing(from)));
     }
     site.outflow.counters.pages.inc();
     let turn = site.streams.turn_to_read().await;
