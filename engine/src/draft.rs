@@ -165,7 +165,7 @@ impl Draft {
         let Some(draft) = self.state.pools.get_mut(&pool) else {
             return;
         };
-        if !draft.identities.contains_key(&identity)
+        if !draft.identities.contains(&identity)
             && !self.gone.pools.contains(&pool)
             && !self.gone.identities.contains(&(pool, identity))
             && let Some(found) = below.identity(pool, identity)

@@ -237,12 +237,8 @@ impl Reader<'_> {
         let Some(pool) = state.pools.get(pool) else {
             return Vec::new();
         };
-        let range = (
-            after.map_or(Bound::Unbounded, Bound::Excluded),
-            Bound::Unbounded,
-        );
-        let found = pool.identities.range::<IdentityId, _>(range);
-        found
+        pool.identities
+            .behind(after)
             .take(limit.min(PAGE_ITEMS_MAX))
             .map(|(id, found)| identity_usage(id, found))
             .collect()

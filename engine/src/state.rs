@@ -8,6 +8,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use smallvec::SmallVec;
+
 use crate::commit::Gap;
 use crate::limits::DELETED_NAMES_MAX;
 use crate::types::{
@@ -17,9 +19,11 @@ use crate::types::{
 
 mod apply;
 mod at;
+mod identities;
 mod moves;
 
 pub(crate) use at::At;
+pub(crate) use identities::Identities;
 pub(crate) use moves::{Move, Target};
 
 /// Everything that is true after the commit with `sequence`.
@@ -56,7 +60,7 @@ pub(crate) struct Pool {
     /// Datasets that exist.
     pub(crate) datasets: u64,
     pub(crate) modified: Timestamp,
-    pub(crate) identities: BTreeMap<IdentityId, Identity>,
+    pub(crate) identities: Identities,
 }
 
 /// Sums over everything.
@@ -80,9 +84,12 @@ pub(crate) struct Identity {
     /// The highest count of a deleted dataset whose name is forgotten: an unknown name behaves as
     /// one that was deleted at this count.
     pub(crate) floor: SyncCount,
-    /// Ordered by name.
-    pub(crate) datasets: Vec<Dataset>,
+    /// Ordered by name. Most identities have one, which then lies beside them.
+    pub(crate) datasets: Datasets,
 }
+
+/// Datasets of an identity.
+pub(crate) type Datasets = SmallVec<[Dataset; 1]>;
 
 /// A dataset, existing or deleted, in few bytes.
 #[derive(Clone, PartialEq, Eq)]
@@ -301,7 +308,7 @@ impl State {
     /// All identities, in order.
     pub(crate) fn identities(&self) -> impl Iterator<Item = &Identity> {
         let pools = self.pools.values();
-        pools.flat_map(|pool| pool.identities.values())
+        pools.flat_map(|pool| pool.identities.iter().map(|(_, identity)| identity))
     }
 
     /// What the directory knows of a dataset by its name, if it knows the name.
@@ -352,7 +359,7 @@ mod tests {
     #[test]
     fn the_directory_takes_what_the_architecture_says() {
         assert_eq!(size_of::<Dataset>(), 64);
-        assert_eq!(size_of::<Identity>() + size_of::<IdentityId>(), 104);
+        assert_eq!(size_of::<Identity>() + size_of::<IdentityId>(), 160);
         assert_eq!(size_of::<Place>() + size_of::<MetadataKey>(), 40);
     }
 }

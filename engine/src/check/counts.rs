@@ -74,7 +74,7 @@ impl Checking<'_> {
 
     fn pool(&mut self, counting: &mut Counting<'_>, id: &crate::types::PoolId, pool: &Pool) {
         let (mut bytes, mut datasets) = (0, 0);
-        for (identity_id, identity) in &pool.identities {
+        for (identity_id, identity) in pool.identities.iter() {
             bytes += identity.bytes;
             let counted: u64 = identity.live().map(|d| u64::from(d.known().bytes)).sum();
             if counted != identity.bytes {

@@ -10,7 +10,7 @@ use crate::commit::names::{
 };
 use crate::commit::{decode_location, encode_location};
 use crate::segment;
-use crate::state::{At, Dataset, Identity, Known, Place, Pool, State};
+use crate::state::{At, Dataset, Datasets, Identities, Identity, Known, Place, Pool, State};
 use crate::types::{
     DatasetName, Extent, IdentityId, MetadataKey, PoolId, Sequence, SyncCount, Timestamp,
 };
@@ -48,7 +48,7 @@ pub(super) fn encode(state: &State, after: Option<&At>, out: &mut Slice) -> At {
     };
     while out.bytes.len() < SLICE_BYTES && at != At::End {
         at = match &at {
-            At::Identities(..) => next_identity(state, &at, out),
+            At::Identities(..) => next_identities(state, &at, out),
             At::IdentitiesEnd => next_metadata(state, None, out),
             At::Metadata(key) => next_metadata(state, Some(key), out),
             At::End => At::End,
@@ -64,7 +64,7 @@ fn first(state: &State, out: &mut Slice) -> At {
     }
 }
 
-fn next_identity(state: &State, at: &At, out: &mut Slice) -> At {
+fn next_identities(state: &State, at: &At, out: &mut Slice) -> At {
     let At::Identities(pool_id, after) = at else {
         return put_identities_end(out);
     };
@@ -73,13 +73,16 @@ fn next_identity(state: &State, at: &At, out: &mut Slice) -> At {
         if out.bytes.len() == size_of::<u64>() {
             put_pool(*pool_id, pool, out);
         }
-        let from = after.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest = pool
-            .identities
-            .range::<IdentityId, _>((from, Bound::Unbounded));
-        if let Some((id, identity)) = rest.next() {
+        let mut last = None;
+        for (id, identity) in pool.identities.behind(after.as_ref()) {
             put_identity(pool_id, *id, identity, out);
-            return At::Identities(*pool_id, Some(*id));
+            last = Some(*id);
+            if out.bytes.len() >= SLICE_BYTES {
+                break;
+            }
+        }
+        if last.is_some() {
+            return At::Identities(*pool_id, last);
         }
     }
     let behind = (Bound::Excluded(pool_id), Bound::Unbounded);
@@ -249,7 +252,7 @@ impl Loading {
 
     fn end_pool(&mut self) {
         if let Some((id, mut pool)) = self.pool.take() {
-            pool.identities = std::mem::take(&mut self.identities).into_iter().collect();
+            pool.identities = Identities::of_sorted(std::mem::take(&mut self.identities));
             self.state.pools.insert(id, pool);
         }
     }
@@ -267,7 +270,7 @@ impl Loading {
             modified,
             floor,
             bytes: 0,
-            datasets: Vec::with_capacity(count),
+            datasets: Datasets::with_capacity(count),
         };
         for _ in 0..count {
             let name = self.names.decode(input)?;

@@ -17,7 +17,7 @@ use crate::options::Options;
 use crate::page::Page;
 use crate::root::Root;
 use crate::segment::FRAMES_OFFSET;
-use crate::state::{Dataset, Deleted, Identity, Known, Place, State};
+use crate::state::{Dataset, Datasets, Deleted, Identity, Known, Place, State};
 use crate::types::{
     DatasetId, DatasetName, Extent, MetadataKey, MetadataValue, Sequence, Timestamp,
 };
@@ -114,8 +114,8 @@ impl<'a> Build<'a> {
         for (pool_id, pool) in &salvage.replayed.state.pools {
             let made = self.state.pools.entry(*pool_id).or_default();
             made.modified = pool.modified;
-            for (identity_id, identity) in &pool.identities {
-                let mut datasets = Vec::with_capacity(identity.datasets.len());
+            for (identity_id, identity) in pool.identities.iter() {
+                let mut datasets = Datasets::with_capacity(identity.datasets.len());
                 for dataset in &identity.datasets {
                     let id = DatasetId {
                         pool: *pool_id,
@@ -192,7 +192,7 @@ impl<'a> Build<'a> {
             let dataset = self.put(id, &page, known, report)?;
             let pool = self.state.pools.entry(id.pool).or_default();
             pool.modified = pool.modified.max(page.facts().modified);
-            let identity = pool.identities.entry(id.identity).or_default();
+            let identity = pool.identities.or_default(id.identity);
             identity.modified = identity.modified.max(page.facts().modified);
             let by_name = |other: &Dataset, name: &DatasetName| other.name.cmp(name);
             let at = identity

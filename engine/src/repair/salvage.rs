@@ -76,7 +76,7 @@ impl Salvage {
             ..Wanted::default()
         };
         for (pool_id, pool) in &self.replayed.state.pools {
-            for (identity_id, identity) in &pool.identities {
+            for (identity_id, identity) in pool.identities.iter() {
                 for dataset in identity.live() {
                     let id = DatasetId {
                         pool: *pool_id,

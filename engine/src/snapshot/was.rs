@@ -10,7 +10,7 @@ use super::{Held, Scope};
 use crate::commit::{Change, Commit};
 use crate::error::Refusal;
 use crate::limits::EXPORT_SLICE;
-use crate::state::{At, Identity, Place, Pool, State};
+use crate::state::{At, Identities, Identity, Place, Pool, State};
 use crate::types::{DatasetId, IdentityId, MetadataKey, PoolId, SyncCount, Timestamp};
 
 /// Memory of what is put aside, beside its datasets and its key.
@@ -242,7 +242,7 @@ impl Was {
         let behind = (bound(after.as_ref()), Bound::Unbounded);
         let saved = was.and_then(|was| was.identities.range::<IdentityId, _>(behind).next());
         let rest = self.identities(state, &pool);
-        let kept = rest.and_then(|rest| rest.range::<IdentityId, _>(behind).next());
+        let kept = rest.and_then(|rest| rest.behind(after.as_ref()).next());
         match first(saved.map(|(id, _)| *id), kept.map(|(id, _)| *id)) {
             Some(identity) if existed => {
                 out.extend(self.pieces_of(state, pool, identity));
@@ -254,11 +254,7 @@ impl Was {
     }
 
     /// The identities of a pool but for those that changed.
-    fn identities<'a>(
-        &'a self,
-        state: &'a State,
-        pool: &PoolId,
-    ) -> Option<&'a BTreeMap<IdentityId, Identity>> {
+    fn identities<'a>(&'a self, state: &'a State, pool: &PoolId) -> Option<&'a Identities> {
         let gone = self.pools.get(pool).and_then(|was| was.gone.as_ref());
         let found = gone.map_or_else(|| state.pools.get(pool), |gone| Some(gone));
         found.map(|pool| &pool.identities)

@@ -80,7 +80,7 @@ impl State {
                 deleted,
             } => {
                 let pool = self.pools.entry(*pool).or_default();
-                let identity = pool.identities.entry(*identity).or_default();
+                let identity = pool.identities.or_default(*identity);
                 pool.modified = pool.modified.max(*modified);
                 identity.modified = identity.modified.max(*modified);
                 identity.floor = identity.floor.max(*floor);
@@ -128,7 +128,7 @@ impl State {
             return;
         }
         let pool = self.pools.entry(change.dataset.pool).or_default();
-        let identity = pool.identities.entry(change.dataset.identity).or_default();
+        let identity = pool.identities.or_default(change.dataset.identity);
         if news {
             // What was imported is as old as it was where it comes from.
             let imported = change.cause == Cause::Import;
@@ -200,7 +200,7 @@ impl State {
             return false;
         };
         for _ in 0..identities {
-            let Some((_, identity)) = pool.identities.pop_first() else {
+            let Some(identity) = pool.identities.pop() else {
                 return !self.fallen.is_empty();
             };
             self.release_identity(&identity);
