@@ -31,7 +31,7 @@ pub(crate) struct Link {
 pub(crate) type Links = SmallVec<[Link; 1]>;
 
 /// A dataset at one count.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub(crate) struct Page {
     facts: Facts,
     /// The records; then where each begins, in listing order; then their positions, ordered by
@@ -39,8 +39,20 @@ pub(crate) struct Page {
     bytes: Bytes,
     /// How many records there are.
     count: usize,
+    /// Where the records of the last update begin, if the page was made by one.
+    newest: Option<Newest>,
     /// The frames that hold the page, newest first; the last one is an image.
     links: Links,
+}
+
+/// What an update wrote stands last. Who knew the count before it asks for just that, and need not
+/// look where it begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Newest {
+    /// The count before the update; all records from the position have the count after it.
+    behind: SyncCount,
+    position: u32,
+    offset: u32,
 }
 
 /// A number of the tables behind the records.
@@ -58,6 +70,7 @@ impl Page {
             },
             bytes: Bytes::new(),
             count: 0,
+            newest: None,
             links: Links::new(),
         }
     }
@@ -88,6 +101,7 @@ impl Page {
             facts,
             bytes: bytes.into(),
             count,
+            newest: None,
             links,
         }
     }
@@ -113,6 +127,7 @@ impl Page {
             let from = facts.gap.map_or(facts.sync_count, |gap| gap.from);
             facts.gap = Some(Gap { from, to: base });
             facts.sync_count = base;
+            self.newest = None;
         }
         self
     }
@@ -122,6 +137,7 @@ impl Page {
     pub(crate) fn with_gap(mut self, gap: Gap) -> Self {
         self.facts.sync_count = gap.to;
         self.facts.gap = Some(gap);
+        self.newest = None;
         self
     }
 
@@ -199,6 +215,11 @@ impl Page {
         if sync_count >= self.facts.sync_count {
             return high;
         }
+        if let Some(newest) = self.newest
+            && sync_count >= newest.behind
+        {
+            return newest.position as usize;
+        }
         while low > 0 && !is_older(&offsets[low - 1]) {
             high = low - 1;
             low = high.saturating_sub(step);
@@ -214,6 +235,11 @@ impl Page {
     }
 
     fn offset(&self, position: usize) -> usize {
+        if let Some(newest) = self.newest
+            && position == newest.position as usize
+        {
+            return newest.offset as usize;
+        }
         self.offsets()
             .get(position)
             .map_or(self.records_bytes(), |&offset| number(offset))

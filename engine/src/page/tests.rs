@@ -93,8 +93,19 @@ proptest! {
             listed.iter().copied(),
             Links::new(),
         );
-        prop_assert_eq!(&again, &after);
+        prop_assert_eq!((again.facts(), &again.bytes), (after.facts(), &after.bytes));
         prop_assert!(after.counts_hold());
+        // What the update wrote is found as if it were looked for, also where the count was lifted.
+        let gap = Gap { from: count(41), to: count(43) };
+        for page in [after.clone().lifted(count(44)), after.clone().with_gap(gap), after.clone()] {
+            for above in (0..46).map(count) {
+                let plain = again.partition(|record| record.sync_count <= above);
+                prop_assert_eq!(page.after(above), plain);
+                let all = page.len();
+                prop_assert_eq!(page.slice(plain, all), again.slice(plain, all));
+                prop_assert_eq!(page.slice(0, plain), again.slice(0, plain));
+            }
+        }
         // All that lives is there, and of tombstones those above the floor.
         let floor = after.facts().floor;
         let kept = records.iter().filter(|(key, ..)| keys.binary_search(key).is_err());

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use smallvec::SmallVec;
 
-use super::{Links, Number, Page, add_tables, narrow, number, tables_bytes};
+use super::{Links, Newest, Number, Page, add_tables, narrow, number, tables_bytes};
 use crate::commit::Facts;
 use crate::record::{self, RecordRef};
 use crate::types::{ModifiedBy, SyncCount, Timestamp};
@@ -162,6 +162,11 @@ impl Page {
             facts,
             bytes: bytes.into(),
             count,
+            newest: Some(Newest {
+                behind: self.facts.sync_count,
+                position: narrow(kept),
+                offset: narrow(records - added),
+            }),
             links: Links::new(),
         }
     }
