@@ -230,16 +230,15 @@ impl Page {
 
     /// The records from one position up to another, in place.
     pub(crate) fn slice(&self, from: usize, to: usize) -> Records {
-        let (start, end) = (self.offset(from), self.offset(to));
+        let start = match self.newest {
+            Some(newest) if from == newest.position as usize => newest.offset as usize,
+            _ => self.offset(from),
+        };
+        let end = self.offset(to);
         Records::believed(self.bytes.slice(start..end), to - from)
     }
 
     fn offset(&self, position: usize) -> usize {
-        if let Some(newest) = self.newest
-            && position == newest.position as usize
-        {
-            return newest.offset as usize;
-        }
         self.offsets()
             .get(position)
             .map_or(self.records_bytes(), |&offset| number(offset))
