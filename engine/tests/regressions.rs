@@ -136,8 +136,10 @@ fn a_frame_of_a_later_version_is_refused_and_stays() {
 fn a_panic_of_the_clock_halts_the_store_and_hangs_nobody() {
     let calls = AtomicU64::new(0);
     let clock = Arc::new(move || {
+        // The cleaner asks for the time when it likes.
+        let counts = std::thread::current().name() != Some("syncline-clean");
         assert!(
-            calls.fetch_add(1, Ordering::Relaxed) != 1,
+            !counts || calls.fetch_add(1, Ordering::Relaxed) != 1,
             "the clock is broken"
         );
         Timestamp::now()
