@@ -7,6 +7,7 @@
 
 use crate::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 mod age;
@@ -217,7 +218,12 @@ impl Cleaner {
     pub(crate) fn run(&self) {
         let bell = &self.store.log.bell;
         while bell.wait(TICK) {
-            if self.round().is_err() && !bell.sleep(AFTER_FAILURE) {
+            let Ok(done) = catch_unwind(AssertUnwindSafe(|| self.round())) else {
+                // A log that nobody cleans would grow until the disk is full.
+                self.writer.halt("a bug: the cleaner panicked");
+                return;
+            };
+            if done.is_err() && !bell.sleep(AFTER_FAILURE) {
                 return;
             }
         }

@@ -147,6 +147,11 @@ impl Writer {
         self.planner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Lets nothing be written from now on.
+    pub(crate) fn halt(&self, why: &str) {
+        let _ = self.halt.set(why.into());
+    }
+
     /// Why nothing is written any more.
     pub(crate) fn halted(&self) -> Option<&Arc<str>> {
         self.halt.get()

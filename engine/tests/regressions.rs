@@ -160,6 +160,27 @@ fn a_panic_of_the_clock_halts_the_store_and_hangs_nobody() {
     assert!(engine.close().is_err());
 }
 
+/// A panic of the cleaner ended its thread, and the log grew without a word.
+#[test]
+fn a_panic_of_the_cleaner_halts_the_store() {
+    let clock = Arc::new(|| {
+        let is_cleaner = std::thread::current().name() == Some("syncline-clean");
+        assert!(!is_cleaner, "the clock is broken");
+        Timestamp::now()
+    });
+    let options = Options {
+        clock,
+        ..small_segments(true)
+    };
+    let engine = Engine::open_on(Arc::new(SimDisk::new(1)), options).unwrap();
+    while engine.halted().is_none() {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    let refused = engine.commit(put(&dataset(1, "d"), "a", "x")).unwrap_err();
+    assert!(refused.to_string().contains("the cleaner"), "{refused}");
+    assert!(engine.close().is_err());
+}
+
 /// A proposal larger than the queue was told to try again, for ever.
 #[test]
 fn a_proposal_larger_than_the_queue_is_refused_for_good() {
