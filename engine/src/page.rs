@@ -238,6 +238,18 @@ impl Page {
         Records::believed(self.bytes.slice(start..end), to - from)
     }
 
+    /// The records of the update that made the page. They may be kept for long by whoever wrote
+    /// them, so they are copied unless they are most of the page.
+    pub(crate) fn written(&self) -> Records {
+        let from = self.newest.map_or(0, |newest| newest.position as usize);
+        let written = self.slice(from, self.len());
+        if 2 * written.memory() < self.bytes.len() {
+            written.copied()
+        } else {
+            written
+        }
+    }
+
     fn offset(&self, position: usize) -> usize {
         self.offsets()
             .get(position)

@@ -1,7 +1,7 @@
 //! What a caller may wish for, and what it is told afterwards.
 
 use crate::content::{Content, check_deleted};
-use crate::record::Record;
+use crate::records::Records;
 use crate::types::{
     DatasetId, DatasetName, Expected, IdentityId, Invalid, MetadataKey, MetadataValue, ModifiedBy,
     Note, Patch, PoolId, Sequence, SyncCount, Timestamp,
@@ -240,8 +240,8 @@ pub enum Outcome {
     Updated {
         /// Its count now, which all written records have.
         sync_count: SyncCount,
-        /// The records and tombstones written, in the order of the patches.
-        records: Vec<Record>,
+        /// The records and tombstones written, ordered by key.
+        records: Records,
     },
     /// The new dataset.
     CopiedDataset(DatasetInfo),

@@ -78,10 +78,7 @@ impl<'a> From<&'a Record> for RecordRef<'a> {
             value: record.value.as_ref().map(|value| value.as_str().into()),
             sync_count: record.sync_count,
             modified: record.modified,
-            modified_by: match &record.modified_by {
-                ModifiedBy::Owner => None,
-                ModifiedBy::Other(name) => Some((&**name).into()),
-            },
+            modified_by: record.modified_by.text(),
             device_modified: record.device_modified,
         }
     }

@@ -95,6 +95,11 @@ impl Records {
         }
     }
 
+    /// The same records in bytes of their own.
+    pub(crate) fn copied(&self) -> Self {
+        Self::believed(Bytes::copy_from_slice(&self.bytes), self.count)
+    }
+
     /// Those with this count or a higher one. They are copied, so that they keep nothing of the
     /// bytes around them.
     pub(crate) fn copied_since(&self, sync_count: SyncCount) -> Self {

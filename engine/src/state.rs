@@ -358,8 +358,8 @@ mod tests {
 
     #[test]
     fn the_directory_takes_what_the_architecture_says() {
-        assert_eq!(size_of::<Dataset>(), 64);
-        assert_eq!(size_of::<Identity>() + size_of::<IdentityId>(), 160);
+        assert_eq!(size_of::<Dataset>(), 72);
+        assert_eq!(size_of::<Identity>() + size_of::<IdentityId>(), 168);
         assert_eq!(size_of::<Place>() + size_of::<MetadataKey>(), 40);
     }
 }

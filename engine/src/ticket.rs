@@ -11,7 +11,7 @@ mod gate;
 pub(crate) use gate::Gate;
 
 use crate::error::Error;
-use crate::proposal::Receipt;
+use crate::proposal::{Proposal, Receipt};
 
 /// What a proposal came to.
 pub(crate) type Answer = Result<Receipt, Error>;
@@ -26,11 +26,21 @@ pub(crate) struct Ticket {
 #[derive(Default)]
 struct Slot {
     answer: Option<Answer>,
+    /// What the answer is about. It goes back to who asked, whose thread gives its memory back:
+    /// the log role would have to take that from the heaps of all others.
+    spent: Option<Proposal>,
     waker: Option<Waker>,
     /// The end of the batch that most likely brings the answer.
     gate: Option<Arc<Gate>>,
     /// A thread waits, so that a wake-up is worth its system call.
     waiting: bool,
+}
+
+impl Slot {
+    fn take(&mut self) -> Option<Answer> {
+        self.spent = None;
+        self.answer.take()
+    }
 }
 
 impl Ticket {
@@ -46,11 +56,16 @@ impl Ticket {
     /// Gives the answer; whoever waits at the gate of the batch goes on once that is open. Only the
     /// first one counts.
     pub(crate) fn answer(&self, answer: Answer) {
+        self.settle(answer, None);
+    }
+
+    /// Gives the answer, and the proposal back with it.
+    pub(crate) fn settle(&self, answer: Answer, spent: Option<Proposal>) {
         let mut slot = self.lock();
         if slot.answer.is_some() {
             return;
         }
-        slot.answer = Some(answer);
+        (slot.answer, slot.spent) = (Some(answer), spent);
         let (waker, waiting) = (slot.waker.take(), slot.waiting);
         drop(slot);
         if waiting {
@@ -67,7 +82,7 @@ impl Ticket {
 
     /// Blocks until there is an answer, and takes it.
     pub(crate) fn wait(&self) -> Answer {
-        self.settled().answer.take().expect("waited for it")
+        self.settled().take().expect("waited for it")
     }
 
     /// Blocks until there is an answer, and leaves it there.
@@ -100,7 +115,7 @@ impl Future for Answered {
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Answer> {
         let mut slot = self.0.lock();
-        if let Some(answer) = slot.answer.take() {
+        if let Some(answer) = slot.take() {
             return Poll::Ready(answer);
         }
         slot.waker = Some(cx.waker().clone());

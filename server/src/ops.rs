@@ -47,10 +47,7 @@ pub async fn answer(
     })?;
     let target = Target::find(site, labels)?;
     match operation {
-        O::UpdateRecords => {
-            let output = update_records::update_records(site, caller, &target, body).await?;
-            Ok(output.to_json())
-        }
+        O::UpdateRecords => update_records::update_records(site, caller, &target, body).await,
         O::ListRecords => {
             let query = Query::parse(raw_query)?;
             list_records::list_records(site, caller, &target, &query).await

@@ -1,4 +1,5 @@
-//! Names that many datasets have, kept in memory once: an app gives its users the same few.
+//! Names that many datasets have, kept in memory once where they are too long to be kept in place:
+//! an app gives its users the same few.
 
 use crate::codec::{Decoder, Malformed};
 use crate::commit::names::decode_name;
@@ -51,13 +52,16 @@ mod tests {
     use super::*;
     use crate::commit::names::encode_short;
 
+    /// Too long to be kept in place.
+    const LONG: &str = "settings-of-everything-that-there-is";
+
     #[test]
     fn equal_names_are_kept_once_and_others_are_told_apart() {
         let texts: Vec<_> = (0..3000).map(|n| format!("name-{}", n % 1500)).collect();
         let mut bytes = Vec::new();
         for text in &texts {
             encode_short(&mut bytes, text.as_bytes());
-            encode_short(&mut bytes, b"settings");
+            encode_short(&mut bytes, LONG.as_bytes());
         }
         let mut input = Decoder::new(&bytes);
         let mut familiar = Familiar::new();
@@ -67,7 +71,7 @@ mod tests {
             settings.push(familiar.decode(&mut input).unwrap());
         }
         input.finish().unwrap();
-        assert!(settings.iter().all(|name| name.as_str() == "settings"));
+        assert!(settings.iter().all(|name| name.as_str() == LONG));
         // Others may have taken its place in between, but only a few have the same.
         let same = |pair: &[DatasetName]| std::ptr::eq(pair[0].as_str(), pair[1].as_str());
         assert!(settings.windows(2).filter(|pair| same(pair)).count() > 2900);

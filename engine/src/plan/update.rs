@@ -8,10 +8,12 @@ use crate::error::Refusal;
 use crate::limits::{TOMBSTONE_AGE_MS, TOMBSTONE_BYTES_MAX, TOMBSTONES_PER_DATASET_MAX};
 use crate::page::{self, Page};
 use crate::proposal::Outcome;
-use crate::record::{Record, RecordRef};
+use crate::record::RecordRef;
 use crate::segment;
 use crate::state::State;
-use crate::types::{DatasetId, Extent, ModifiedBy, Patch, PatchOp, SyncCount, Timestamp, invalid};
+use crate::types::{
+    DatasetId, Extent, ModifiedBy, Patch, PatchOp, RecordKey, SyncCount, Timestamp, invalid,
+};
 
 impl Plan {
     pub(super) fn update(
@@ -27,15 +29,12 @@ impl Plan {
         let by_key = sorted_by_key(patches)?;
         let places = before.places(by_key.iter().map(|&at| patches[at].key.as_str()));
         check_counts(&before, patches, &by_key, &places)?;
-        let records: Vec<_> = patches
+        let written: SmallVec<[_; 2]> = by_key
             .iter()
-            .map(|patch| recorded(patch, sync_count, now, modified_by))
+            .map(|&at| recorded(&patches[at], sync_count, now, modified_by))
             .collect();
         let page = before.updated(&page::Update {
-            written: &by_key
-                .iter()
-                .map(|&at| RecordRef::from(&records[at]))
-                .collect::<SmallVec<[_; 2]>>(),
+            written: &written,
             places: &places,
             sync_count,
             now,
@@ -47,6 +46,7 @@ impl Plan {
         if !before.exists() {
             self.created.push((dataset.pool, dataset.identity));
         }
+        let records = page.written();
         let (covers_from, older) = page.reach(before.links());
         let change = Change::Dataset(DatasetChange {
             cause: Cause::Update,
@@ -77,15 +77,30 @@ fn sorted_by_key(patches: &[Patch]) -> Result<SmallVec<[usize; 8]>, Refusal> {
     if patches.is_empty() {
         return Err(invalid("patches", "must not be empty").into());
     }
-    let key = |at: usize| &patches[at].key;
-    let mut by_key: SmallVec<[_; 8]> = (0..patches.len()).collect();
-    by_key.sort_unstable_by_key(|&at| key(at));
-    match by_key.windows(2).find(|pair| key(pair[0]) == key(pair[1])) {
+    let keys = patches.iter().map(|patch| head(&patch.key));
+    let mut by_key: SmallVec<[_; 8]> = keys.zip(0..).collect();
+    let key = |(_, at): (u64, usize)| &patches[at].key;
+    // Most keys differ in their first bytes already.
+    by_key.sort_unstable_by(|&(one, at), &(other, other_at)| {
+        let heads = one.cmp(&other);
+        heads.then_with(|| key((one, at)).cmp(key((other, other_at))))
+    });
+    let equal = |pair: &&[(u64, usize)]| pair[0].0 == pair[1].0 && key(pair[0]) == key(pair[1]);
+    match by_key.windows(2).find(equal) {
         Some(pair) => {
             Err(invalid("patches", format!("the key {} occurs twice", key(pair[0]))).into())
         }
-        None => Ok(by_key),
+        None => Ok(by_key.into_iter().map(|(_, at)| at).collect()),
     }
+}
+
+/// The first bytes of a key as a number that is ordered as they are.
+fn head(key: &RecordKey) -> u64 {
+    let key = key.as_str().as_bytes();
+    let mut head = [0; 8];
+    let length = key.len().min(head.len());
+    head[..length].copy_from_slice(&key[..length]);
+    u64::from_be_bytes(head)
 }
 
 /// All counts must hold; of those that do not the first is named, in the order of the caller.
@@ -124,22 +139,22 @@ fn check_count(page: &Page, patch: &Patch, place: Result<usize, usize>) -> Resul
     })
 }
 
-/// What a patch made, sharing its text.
-fn recorded(
-    patch: &Patch,
+/// What a patch makes.
+fn recorded<'a>(
+    patch: &'a Patch,
     sync_count: SyncCount,
     now: Timestamp,
-    modified_by: &ModifiedBy,
-) -> Record {
-    Record {
-        key: patch.key.clone(),
+    modified_by: &'a ModifiedBy,
+) -> RecordRef<'a> {
+    RecordRef {
+        key: patch.key.as_str().into(),
         value: match &patch.op {
-            PatchOp::Replace(value) => Some(value.clone()),
+            PatchOp::Replace(value) => Some(value.as_str().into()),
             PatchOp::Remove => None,
         },
         sync_count,
         modified: now,
-        modified_by: modified_by.clone(),
+        modified_by: modified_by.text(),
         device_modified: patch.device_modified.unwrap_or(now),
     }
 }

@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
 
+use smol_str::SmolStr;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
@@ -218,7 +218,8 @@ id! {
     IdentityId, "identity id"
 }
 
-/// The name of a dataset: 1 to 128 of `[a-zA-Z0-9_.:-]`.
+/// The name of a dataset: 1 to 128 of `[a-zA-Z0-9_.:-]`. Up to 23 are kept in place; clones of a
+/// longer name share it.
 ///
 /// ```
 /// use syncline_engine::DatasetName;
@@ -229,7 +230,7 @@ id! {
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DatasetName(Arc<str>);
+pub struct DatasetName(SmolStr);
 
 impl DatasetName {
     /// Takes a name as the service allows it.
@@ -252,7 +253,7 @@ impl DatasetName {
                 "must be 1 to 128 of [a-zA-Z0-9_.:-]",
             ));
         }
-        Ok(Self(text.into()))
+        Ok(Self(SmolStr::new(text)))
     }
 
     /// The name as it was given.

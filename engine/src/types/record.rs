@@ -3,12 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{IdentityId, Invalid, SyncCount, Timestamp, invalid};
+use smol_str::SmolStr;
+
+use super::{IdentityId, Invalid, SyncCount, Text, Timestamp, invalid};
 use crate::limits::{
     KEY_BYTES_MAX, KEY_CHARS_MAX, MODIFIED_BY_BYTES_MAX, VALUE_BYTES_MAX, VALUE_CHARS_MAX,
 };
 
-/// The key of a record: 1 to 1,024 characters of any kind.
+/// The key of a record: 1 to 1,024 characters of any kind. Up to 23 bytes are kept in place; clones
+/// of a longer key share it.
 ///
 /// ```
 /// use syncline_engine::RecordKey;
@@ -19,7 +22,7 @@ use crate::limits::{
 /// # }
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RecordKey(Arc<str>);
+pub struct RecordKey(SmolStr);
 
 impl RecordKey {
     /// Takes a key as the service allows it.
@@ -38,12 +41,12 @@ impl RecordKey {
         if text.is_empty() || text.len() > KEY_BYTES_MAX || text.chars().count() > KEY_CHARS_MAX {
             return Err(invalid("record key", "must have 1 to 1024 characters"));
         }
-        Ok(Self(text.into()))
+        Ok(Self(SmolStr::new(text)))
     }
 
     /// For text that was checked before.
     pub(crate) fn believed(text: &str) -> Self {
-        Self(text.into())
+        Self(SmolStr::new(text))
     }
 
     /// The key as it was given.
@@ -164,6 +167,14 @@ impl ModifiedBy {
         let modified_by = Self::Other(name.into());
         modified_by.check()?;
         Ok(modified_by)
+    }
+
+    /// The name, if it is not that of the owner, as a record has it.
+    pub(crate) fn text(&self) -> Option<Text<'_>> {
+        match self {
+            Self::Owner => None,
+            Self::Other(name) => Some((&**name).into()),
+        }
     }
 
     /// Whether it is what [`Self::other`] would have made.

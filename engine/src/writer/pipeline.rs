@@ -245,9 +245,11 @@ impl Writer {
         }
         drop(intake);
         drop(written);
-        for (submission, answer) in batch.submissions.iter().zip(batch.answers) {
+        for (submission, answer) in batch.submissions.into_iter().zip(batch.answers) {
             // A waker of the caller's may panic, which must not take the log along.
-            let _ = catch_unwind(AssertUnwindSafe(|| submission.ticket.answer(answer)));
+            let spent = Some(submission.proposal);
+            let settle = || submission.ticket.settle(answer, spent);
+            let _ = catch_unwind(AssertUnwindSafe(settle));
         }
         gate.open();
     }

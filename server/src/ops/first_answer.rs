@@ -2,11 +2,11 @@
 
 use syncline_engine::{DatasetId, FeedChange, Note, Patch, Sequence};
 
-use super::list_records::{record_shape, session_not_valid};
+use super::list_records::session_not_valid;
 use super::triggered;
+use super::update_records::told;
 use crate::error::ApiError;
 use crate::site::Site;
-use crate::wire::sync as wire;
 
 /// Answers an update whose session a commit has spent: as the first time, if it is the very same
 /// request, which the note of the commit tells.
@@ -16,7 +16,7 @@ pub(super) async fn first_answer(
     commit: Sequence,
     note: &Note,
     patches: &[Patch],
-) -> Result<wire::UpdateRecordsOutput, ApiError> {
+) -> Result<Vec<u8>, ApiError> {
     // What the log no longer holds is as good as forgotten.
     let found = site.store.commit_at(commit).await?;
     let first = found
@@ -32,16 +32,10 @@ pub(super) async fn first_answer(
         _ => None,
     });
     let (count, records) = written.ok_or_else(session_not_valid)?;
-    let mut records: Vec<_> = records
-        .iter()
-        .map(|record| record_shape(&dataset.identity, &record).to_owned())
-        .collect();
     // What a function left out is not in the commit.
-    let left_out = triggered::not_written(patches, &records);
+    let left_out = triggered::not_written(patches, records);
     let time_ms = first.time.get();
-    records.extend(triggered::left_out(site, dataset, &left_out, Some(count), time_ms).await?);
-    // The commit has them by key; the first answer had them in the order of the patches.
-    let keys: Vec<_> = patches.iter().map(|patch| patch.key.clone()).collect();
-    triggered::in_order(&mut records, &keys);
-    Ok(wire::UpdateRecordsOutput { records })
+    let left_out = triggered::left_out(site, dataset, &left_out, Some(count), time_ms).await?;
+    let order = triggered::keys(patches);
+    Ok(told(&dataset.identity, records, &left_out, &order))
 }

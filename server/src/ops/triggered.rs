@@ -6,7 +6,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use syncline_engine::{
-    DatasetId, Listed, Listing, Patch, PatchOp, RecordKey, RecordRef, Refusal, SyncCount, Text,
+    DatasetId, Listed, Listing, Patch, PatchOp, RecordKey, RecordRef, Records, Refusal, SyncCount,
+    Text,
 };
 
 use super::Target;
@@ -27,7 +28,8 @@ pub(super) struct Triggered {
     pub(super) patches: Vec<Patch>,
     /// The keys of the caller's patches that the function left out.
     pub(super) left_out: Vec<RecordKey>,
-    /// The keys of the caller's patches in their order; none where no function was asked.
+    /// The keys of the caller's patches in their order; none if that is the order of keys and no
+    /// function was asked.
     pub(super) order: Vec<RecordKey>,
     /// Whether the function changed anything, so that a limit that is passed is its fault.
     pub(super) changed: bool,
@@ -36,10 +38,14 @@ pub(super) struct Triggered {
 impl Triggered {
     /// An update that no function sees.
     pub(super) fn untouched(patches: Vec<Patch>) -> Self {
+        let order = match patches.is_sorted_by_key(|patch| &patch.key) {
+            true => Vec::new(),
+            false => keys(&patches),
+        };
         Self {
             patches,
             left_out: Vec::new(),
-            order: Vec::new(),
+            order,
             changed: false,
         }
     }
@@ -274,7 +280,7 @@ fn merge(mut reply: Reply, stored: &HashMap<&str, RecordRef<'_>>, patches: &[Pat
     Triggered {
         patches: kept,
         left_out,
-        order: patches.iter().map(|patch| patch.key.clone()).collect(),
+        order: keys(patches),
         changed,
     }
 }
@@ -286,25 +292,36 @@ fn op_of(returned: Returned) -> PatchOp {
     }
 }
 
-/// Brings an answer into the order of the patches; what they did not name comes behind, by key.
-pub(super) fn in_order(records: &mut [wire::Record], patches: &[RecordKey]) {
+/// The keys of patches in their order.
+pub(super) fn keys(patches: &[Patch]) -> Vec<RecordKey> {
+    patches.iter().map(|patch| patch.key.clone()).collect()
+}
+
+/// Brings an answer that is ordered by key into the order of the patches, if they have one of their
+/// own; what they did not name comes behind, by key.
+pub(super) fn in_order(records: &mut [wire::Record<&str>], patches: &[RecordKey]) {
+    if patches.is_empty() {
+        return;
+    }
     let places: HashMap<&str, usize> = patches
         .iter()
         .enumerate()
         .map(|(place, key)| (key.as_str(), place))
         .collect();
     records.sort_by(|one, other| {
-        let place = |record: &wire::Record| places.get(record.key.as_str()).copied();
-        let rank = |record| place(record).unwrap_or(usize::MAX);
-        (rank(one), &one.key).cmp(&(rank(other), &other.key))
+        let rank = |record: &wire::Record<&str>| {
+            let place = places.get(record.key).copied();
+            place.unwrap_or(usize::MAX)
+        };
+        (rank(one), one.key).cmp(&(rank(other), other.key))
     });
 }
 
 /// The keys of patches that a commit did not write.
-pub(super) fn not_written(patches: &[Patch], written: &[wire::Record]) -> Vec<RecordKey> {
-    let written: HashSet<&str> = written.iter().map(|record| record.key.as_str()).collect();
+pub(super) fn not_written(patches: &[Patch], written: &Records) -> Vec<RecordKey> {
+    let written: HashSet<_> = written.iter().map(|record| record.key).collect();
     let keys = patches.iter().map(|patch| &patch.key);
-    keys.filter(|key| !written.contains(key.as_str()))
+    keys.filter(|key| !written.contains(&key.as_str().into()))
         .cloned()
         .collect()
 }

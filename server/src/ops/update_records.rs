@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use syncline_engine::{
     Error, IdentityId, Limit, ModifiedBy, Note, Outcome, Patch, PatchOp, Proposal, Receipt,
-    RecordKey, RecordValue, Refusal, SyncCount, Timestamp, Wish,
+    RecordKey, RecordValue, Records, Refusal, SyncCount, Timestamp, Wish,
 };
 
 use super::finishing::Finishing;
@@ -24,14 +24,15 @@ const KEY_CHARS_MAX: usize = syncline_engine::limits::KEY_CHARS_MAX;
 const VALUE_CHARS_MAX: usize = syncline_engine::limits::VALUE_CHARS_MAX;
 const SYNC_COUNT_MAX: i64 = i64::MAX >> 15;
 
-/// Writes records. The session of the listing before is spent by success only, and the very same
-/// request with it gets the same answer again: a client whose answer was lost may just repeat it.
+/// Writes records, and answers as JSON, since they are never copied on the way. The session of the
+/// listing before is spent by success only, and the very same request with it gets the same answer
+/// again: a client whose answer was lost may just repeat it.
 pub(super) async fn update_records(
     site: &Site,
     caller: &Caller,
     target: &Target,
     body: impl AsRef<[u8]>,
-) -> Result<wire::UpdateRecordsOutput, ApiError> {
+) -> Result<Vec<u8>, ApiError> {
     let dataset = target.dataset()?;
     let mut input: wire::UpdateRecordsInput = json::read(body.as_ref())?;
     check(&input)?;
@@ -48,9 +49,7 @@ pub(super) async fn update_records(
         if site.sessions.contains(session.id) {
             return Err(session_not_valid());
         }
-        return Ok(wire::UpdateRecordsOutput {
-            records: Vec::new(),
-        });
+        return Ok(told(&dataset.identity, &Records::default(), &[], &[]));
     }
     let note = session::note(session.id, session::digest("UpdateRecords", body.as_ref()));
     // Others need its room while this one waits for its session or a function.
@@ -70,8 +69,8 @@ pub(super) async fn update_records(
         Some(function) => Box::pin(triggered::ask(site, &function, &dataset, patches)).await?,
         None => Triggered::untouched(patches),
     };
-    let (mut records, count, time_ms) = if triggered.patches.is_empty() {
-        (Vec::new(), None, site.now().get())
+    let (written, count, time_ms) = if triggered.patches.is_empty() {
+        (Records::default(), None, site.now().get())
     } else {
         let proposal = Proposal {
             note,
@@ -83,27 +82,54 @@ pub(super) async fn update_records(
             }],
         };
         let receipt = commit(&site.store, proposal, claim).await;
-        let receipt = receipt.map_err(|error| match error {
-            // Other limits are not the function's to keep.
-            Error::Refusal(
-                refusal @ Refusal::LimitExceeded {
-                    limit: Limit::RecordsPerDataset | Limit::DatasetBytes,
-                    ..
-                },
-            ) if triggered.changed => trigger::output(&format!(
-                "What the function of the SyncTrigger answered cannot be stored: {refusal}"
-            )),
-            error => target.refused(caller, error),
-        })?;
-        written(&dataset.identity, receipt)?
+        let changed = triggered.changed;
+        written(receipt.map_err(|error| refused(target, caller, changed, error))?)?
     };
-    if !triggered.left_out.is_empty() {
-        let left_out = &triggered.left_out;
-        let left_out = triggered::left_out(site, &dataset, left_out, count, time_ms);
-        records.extend(Box::pin(left_out).await?);
-        triggered::in_order(&mut records, &triggered.order);
+    let left_out = &triggered.left_out;
+    let left_out = match left_out[..] {
+        [] => Vec::new(),
+        _ => {
+            Box::pin(triggered::left_out(
+                site, &dataset, left_out, count, time_ms,
+            ))
+            .await?
+        }
+    };
+    let order = &triggered.order;
+    Ok(told(&dataset.identity, &written, &left_out, order))
+}
+
+/// What a caller is told of an update that was refused, which a function may have changed.
+fn refused(target: &Target, caller: &Caller, changed: bool, error: Error) -> ApiError {
+    match error {
+        // Other limits are not the function's to keep.
+        Error::Refusal(
+            refusal @ Refusal::LimitExceeded {
+                limit: Limit::RecordsPerDataset | Limit::DatasetBytes,
+                ..
+            },
+        ) if changed => trigger::output(&format!(
+            "What the function of the SyncTrigger answered cannot be stored: {refusal}"
+        )),
+        error => target.refused(caller, error),
     }
-    Ok(wire::UpdateRecordsOutput { records })
+}
+
+/// The answer, as JSON: what was written, and what a function left out, in the order of the
+/// caller's keys if that is not their own.
+pub(super) fn told(
+    identity: &IdentityId,
+    written: &Records,
+    left_out: &[wire::Record],
+    order: &[RecordKey],
+) -> Vec<u8> {
+    let written = written.iter();
+    let mut records: Vec<_> = written
+        .map(|record| record_shape(identity, &record))
+        .chain(left_out.iter().map(wire::Record::borrowed))
+        .collect();
+    triggered::in_order(&mut records, order);
+    wire::UpdateRecordsOutput { records }.to_json()
 }
 
 /// Commits and spends the session. That goes on when the caller hangs up: the log cannot be called
@@ -225,10 +251,7 @@ pub(super) fn modified_by(
 }
 
 /// The records that a commit wrote, its count of the dataset, and its time.
-fn written(
-    identity: &IdentityId,
-    receipt: Receipt,
-) -> Result<(Vec<wire::Record>, Option<SyncCount>, u64), ApiError> {
+fn written(receipt: Receipt) -> Result<(Records, Option<SyncCount>, u64), ApiError> {
     let Some(Outcome::Updated {
         sync_count,
         records,
@@ -236,10 +259,7 @@ fn written(
     else {
         return Err(ApiError::bug("an update without its outcome"));
     };
-    let shapes = records
-        .iter()
-        .map(|record| record_shape(identity, &record.into()).to_owned());
-    Ok((shapes.collect(), Some(sync_count), receipt.time.get()))
+    Ok((records, Some(sync_count), receipt.time.get()))
 }
 
 #[cfg(test)]

@@ -58,6 +58,21 @@ pub struct Record<S = String> {
     pub device_last_modified_date: EpochSeconds,
 }
 
+impl Record {
+    /// The same with the text of this one.
+    #[must_use]
+    pub fn borrowed(&self) -> Record<&str> {
+        Record {
+            key: &self.key,
+            value: self.value.as_deref(),
+            sync_count: self.sync_count,
+            last_modified_date: self.last_modified_date,
+            last_modified_by: &self.last_modified_by,
+            device_last_modified_date: self.device_last_modified_date,
+        }
+    }
+}
+
 impl Record<&str> {
     /// The same with its own text.
     #[must_use]
