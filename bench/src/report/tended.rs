@@ -189,7 +189,7 @@ pub fn space(results: &Results) -> Section {
         row("filled", &space.filled),
         row("the most while all is overwritten", &space.most),
         row("right after the last update", &space.written),
-        row("when the cleaner is done", &space.idle),
+        row("a quarter of an hour later", &space.idle),
         row("compacted", &space.compact),
     ];
     let live = format!(
