@@ -108,11 +108,16 @@ pub(crate) struct ColdLive {
 pub(crate) struct Seen {
     /// Up to which place a slice reaches, and after which commit it was taken; in order.
     slices: Vec<(At, Sequence)>,
+    /// The last of these commits.
+    newest: Sequence,
 }
 
 impl Seen {
     /// Whether a change of the commit with this sequence is in its slice already.
     pub(crate) fn has(&self, change: &Change, sequence: Sequence) -> bool {
+        if sequence > self.newest {
+            return false;
+        }
         let of_dataset = |id: &DatasetId| self.at(&At::Identities(id.pool, Some(id.identity)));
         let seen = match change {
             Change::Dataset(change) => of_dataset(&change.dataset),
@@ -139,6 +144,7 @@ impl Seen {
     }
 
     fn push(&mut self, last: At, sequence: Sequence) {
+        self.newest = self.newest.max(sequence);
         self.slices.push((last, sequence));
     }
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::Recovery;
+use super::ahead::{Read, each_frame};
 use crate::checkpoint::{Checkpoint, HotSegment, Seen};
 use crate::disk::Disk;
 use crate::error::Fault;
@@ -11,8 +12,8 @@ use crate::files::Files;
 use crate::frame::Kind;
 use crate::log::{IndexPoint, Indexed, Position};
 use crate::root::Root;
-use crate::scan::{Assembly, Scan};
-use crate::segment::{self, FRAMES_OFFSET, Frame, NoFrame, Segment, io};
+use crate::scan::Scan;
+use crate::segment::{self, FRAMES_OFFSET, NoFrame, Segment, io};
 use crate::state::State;
 use crate::types::{Sequence, Timestamp};
 
@@ -257,28 +258,13 @@ impl<'a> Replay<'a> {
     }
 
     /// Applies the commits of a segment up to where frames stop.
-    fn frames(&mut self, mut scan: Scan, indexed: &Indexed) -> Result<End, Fault> {
+    fn frames(&mut self, scan: Scan, indexed: &Indexed) -> Result<End, Fault> {
         let number = scan.segment().header.number;
-        let mut assembly = Assembly::default();
         let (mut good, mut chain, mut group) = (scan.offset(), self.chain, scan.offset());
+        let mut expected_part = 0;
         let mut unproven = VecDeque::new();
-        loop {
-            let offset = scan.offset();
-            let frame = match scan.next()? {
-                Ok(frame) => frame,
-                Err(why) => {
-                    let expected_part = assembly.expected_part();
-                    return Ok(End {
-                        scan,
-                        good,
-                        chain,
-                        unproven,
-                        expected_part,
-                        why,
-                    });
-                }
-            };
-            self.check_frame(number, offset, &frame)?;
+        let stop = each_frame(scan, |frame| {
+            self.check_frame(number, &frame)?;
             self.chain = frame.checksum;
             let proven = frame.header.proves();
             while unproven
@@ -288,14 +274,12 @@ impl<'a> Replay<'a> {
                 unproven.pop_front();
             }
             if frame.header.kind == Kind::Commit {
-                unproven.push_back((frame.header.sequence, offset));
-                group = if assembly.expected_part() == 0 {
-                    offset
-                } else {
-                    group
-                };
+                unproven.push_back((frame.header.sequence, frame.offset));
+                if expected_part == 0 {
+                    group = frame.offset;
+                }
             }
-            if let Some((commit, locations)) = assembly.add(number, offset, &frame)? {
+            if let Some((commit, locations)) = frame.commit? {
                 let (before, time) = (self.state.sequence, self.state.time);
                 indexed.note(IndexPoint {
                     offset: group,
@@ -306,15 +290,25 @@ impl<'a> Replay<'a> {
                 self.state.apply_unless(&commit, &locations, seen);
                 self.recovery.commits += 1;
             }
-            if assembly.expected_part() == 0 {
-                (good, chain) = (scan.offset(), self.chain);
+            expected_part = frame.expected_part;
+            if expected_part == 0 {
+                (good, chain) = (frame.end, self.chain);
             }
-        }
+            Ok(())
+        })?;
+        Ok(End {
+            scan: stop.scan,
+            good,
+            chain,
+            unproven,
+            expected_part,
+            why: stop.why,
+        })
     }
 
-    fn check_frame(&self, number: u32, offset: u32, frame: &Frame) -> Result<(), Fault> {
+    fn check_frame(&self, number: u32, frame: &Read) -> Result<(), Fault> {
         if frame.header.chain != self.chain {
-            return Err(self.corrupt(number, offset, "the frame before this one is missing"));
+            return Err(self.corrupt(number, frame.offset, "the frame before this one is missing"));
         }
         let in_order = match frame.header.kind {
             Kind::Commit => frame.header.sequence == self.state.sequence.next(),
@@ -325,7 +319,7 @@ impl<'a> Replay<'a> {
         if in_order {
             Ok(())
         } else {
-            Err(self.corrupt(number, offset, "frames are not in order"))
+            Err(self.corrupt(number, frame.offset, "frames are not in order"))
         }
     }
 }
